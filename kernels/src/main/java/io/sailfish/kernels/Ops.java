@@ -1,0 +1,67 @@
+package io.sailfish.kernels;
+
+/**
+ * The operators of a Llama forward pass: THE contract that every backend fulfils and that {@code
+ * cpu.ReferenceOps} defines by plain loops with double sums. {@code rows} is the number of leading
+ * rows of the activations to work on (M); everything else comes from the shapes.
+ *
+ * <p>Same answer always: a row of the result depends on that row's inputs alone, bit for bit, never
+ * on {@code rows} or on its neighbours. So the order of every sum is fixed by the layer's shape.
+ *
+ * <p>A call may return before the work is done (CUDA); {@link Backend#read} waits. No argument may
+ * alias another unless said so. Wrong shapes are refused with {@link KernelException} before any
+ * work.
+ */
+public interface Ops {
+  /**
+   * y[r, :] = table[tokenIds[r], :], dequantised. y: [rows, hidden], table: [vocabulary, hidden].
+   */
+  void embed(Tensor y, Weight table, IntTensor tokenIds, int rows);
+
+  /** y = x / sqrt(mean(x²) + eps) · weight, row by row. weight: [1, cols]. y may be x. */
+  void rmsNorm(Tensor y, Tensor x, Tensor weight, float eps, int rows);
+
+  /** y[M, N] = x[M, K] · Wᵀ. */
+  void linear(Tensor y, Tensor x, Weight w, int rows);
+
+  /** y[M, N] += x[M, K] · Wᵀ: a projection that ends in the residual stream. */
+  void linearAdd(Tensor y, Tensor x, Weight w, int rows);
+
+  /** y[M, F] = silu(x·Gᵀ) ∘ (x·Uᵀ), gateUp: [2F, K] = G over U. */
+  void swiGlu(Tensor y, Tensor x, Weight gateUp, int rows);
+
+  /**
+   * Rotates the q and k parts of fused rows in place. cosSin: [context, headDim], the first half of
+   * a row the cosines, the second half the sines of the position's {@code headDim / 2} angles
+   * (magnitude scaling included). {@code interleaved}: pairs are (2i, 2i+1), as GGUF's llama files
+   * have them; otherwise (i, i + headDim/2), as HF has them.
+   */
+  void rope(
+      Tensor qkv,
+      Tensor cosSin,
+      IntTensor positions,
+      AttentionShape shape,
+      boolean interleaved,
+      int rows);
+
+  /** Writes the k and v parts of fused rows to {@code slots} of a layer. */
+  void kvAppend(
+      KvCache cache, int layer, Tensor qkv, IntTensor slots, AttentionShape shape, int rows);
+
+  /**
+   * Causal attention over the paged cache, scale 1/sqrt(headDim): y[r, h·headDim..] =
+   * softmax(q·K[0..p]) · V[0..p] with p the row's position. The rows' own keys and values are in
+   * the cache already. y: [rows, heads·headDim].
+   */
+  void attention(
+      Tensor y,
+      Tensor qkv,
+      KvCache cache,
+      int layer,
+      StepInputs step,
+      AttentionShape shape,
+      int rows);
+
+  /** y[i, :] = x[rowIds[i], :] for i in [0, numRows). */
+  void gatherRows(Tensor y, Tensor x, IntTensor rowIds, int numRows);
+}

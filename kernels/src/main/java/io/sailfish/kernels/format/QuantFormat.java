@@ -1,0 +1,50 @@
+package io.sailfish.kernels.format;
+
+/**
+ * The one list of weight formats. A row of {@code cols} weights is a run of blocks; a block holds
+ * {@link #blockLength()} weights in {@link #blockBytes()} bytes, little endian. Readers, operators,
+ * tests and benchmarks iterate over this list.
+ */
+public enum QuantFormat {
+  F32("f32", 1, 4),
+  F16("f16", 1, 2),
+  BF16("bf16", 1, 2),
+  Q8_0("q8_0", 32, 34),
+  Q4_0("q4_0", 32, 18),
+  Q4_1("q4_1", 32, 20);
+
+  private final String id;
+  private final int blockLength;
+  private final int blockBytes;
+
+  QuantFormat(String id, int blockLength, int blockBytes) {
+    this.id = id;
+    this.blockLength = blockLength;
+    this.blockBytes = blockBytes;
+  }
+
+  /** Lower-case name in files, keys and kernel entries. */
+  public String id() {
+    return id;
+  }
+
+  public int blockLength() {
+    return blockLength;
+  }
+
+  public int blockBytes() {
+    return blockBytes;
+  }
+
+  /**
+   * Bytes of a row of {@code cols} weights; {@code cols} must be a multiple of the block length.
+   */
+  public long rowBytes(long cols) {
+    if (cols <= 0 || cols % blockLength != 0) {
+      throw new IllegalArgumentException(
+          "%s: a row of %d weights is no whole number of blocks of %d"
+              .formatted(id, cols, blockLength));
+    }
+    return cols / blockLength * blockBytes;
+  }
+}

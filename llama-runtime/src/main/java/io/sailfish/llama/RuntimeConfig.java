@@ -1,0 +1,31 @@
+package io.sailfish.llama;
+
+import java.io.Serializable;
+
+/**
+ * How to load and run a model.
+ *
+ * @param backend {@code auto}, {@code cpu} or {@code cuda}
+ * @param threads threads of the CPU backend, 0 = all processors the JVM sees
+ * @param batchCap rows a step, 0 = measured at load
+ * @param kvBytes memory for keys and values, 0 = as many as {@code batchCap} rows of the context
+ *     need, within what is free
+ * @param contextTokens longest sequence, 0 = the model's own
+ * @param prefillChunk tokens of prompt a step computes at most
+ * @param prefixReuse whether shared prompt prefixes are computed once
+ * @param arrowBytes cap of off-heap memory for rows in flight
+ */
+public record RuntimeConfig(
+    String backend,
+    int threads,
+    int batchCap,
+    long kvBytes,
+    int contextTokens,
+    int prefillChunk,
+    boolean prefixReuse,
+    long arrowBytes)
+    implements Serializable {
+  public static RuntimeConfig defaults() {
+    return new RuntimeConfig("auto", 0, 0, 0L, 0, 256, true, 256L << 20);
+  }
+}
