@@ -49,6 +49,12 @@ public interface Ops {
       KvCache cache, int layer, Tensor qkv, IntTensor slots, AttentionShape shape, int rows);
 
   /**
+   * Copies block {@code fromBlock} of all layers, keys and values, over block {@code toBlock}: copy
+   * on write of a partly filled block that several sequences go on from.
+   */
+  void kvCopy(KvCache cache, int fromBlock, int toBlock);
+
+  /**
    * Causal attention over the paged cache, scale 1/sqrt(headDim): y[r, h·headDim..] =
    * softmax(q·K[0..p]) · V[0..p] with p the row's position. The rows' own keys and values are in
    * the cache already. y: [rows, heads·headDim].
