@@ -1,5 +1,6 @@
 package io.sailfish.llama;
 
+import io.sailfish.arrow.ArrowMemory;
 import io.sailfish.arrow.Utf8Column;
 import java.util.concurrent.CompletableFuture;
 
@@ -9,6 +10,9 @@ import java.util.concurrent.CompletableFuture;
  */
 public interface LlamaRuntime extends AutoCloseable {
   RuntimeInfo info();
+
+  /** Off-heap memory for the columns given to {@link #submit} and for results; capped. */
+  ArrowMemory memory();
 
   /**
    * Starts a batch of rows; rows of all batches in flight share the engine's batch. Reads the
