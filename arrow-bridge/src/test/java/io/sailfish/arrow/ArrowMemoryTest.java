@@ -112,10 +112,9 @@ class ArrowMemoryTest {
   @Test
   void closingWithALeakFails() {
     ArrowMemory memory = new ArrowMemory(1 << 20);
-    ArrowBuf leaked = memory.allocator().buffer(64);
+    memory.allocator().buffer(64);
     IllegalStateException e = assertThrows(IllegalStateException.class, memory::close);
     assertTrue(e.getMessage().contains("outstanding buffers allocated (1)"), e.getMessage());
-    leaked.close();
   }
 
   @Test
