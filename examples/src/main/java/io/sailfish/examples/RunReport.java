@@ -1,0 +1,90 @@
+package io.sailfish.examples;
+
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.ConcurrentHashMap;
+import org.apache.spark.scheduler.AccumulableInfo;
+import org.apache.spark.scheduler.SparkListener;
+import org.apache.spark.scheduler.SparkListenerExecutorMetricsUpdate;
+import org.apache.spark.scheduler.SparkListenerTaskEnd;
+import scala.collection.Iterator;
+
+/**
+ * Progress while a query runs and a summary after it, from the plugin's SQL metrics as Spark
+ * reports them: running tasks with each heartbeat, finished ones with their end.
+ */
+final class RunReport extends SparkListener {
+  private final Map<Long, Map<String, Long>> byTask = new ConcurrentHashMap<>();
+  private volatile String name = "";
+  private volatile long startNanos;
+
+  void begin(String query) {
+    byTask.clear();
+    name = query;
+    startNanos = System.nanoTime();
+  }
+
+  void end() {
+    double seconds = (System.nanoTime() - startNanos) / 1e9;
+    Map<String, Long> sums = sums();
+    long prompt = sums.getOrDefault("prompt tokens", 0L);
+    long output = sums.getOrDefault("output tokens", 0L);
+    long reused = sums.getOrDefault("reused prompt tokens", 0L);
+    System.err.printf("\r%-78s\r", "");
+    System.out.printf(
+        "%s: %,d rows in %.1f s; %,d prompt tokens (%,d of them computed once and shared),"
+            + " %,d generated; %,.0f tokens/s.%n",
+        name,
+        sums.getOrDefault("model rows", 0L),
+        seconds,
+        prompt,
+        reused,
+        output,
+        (prompt + output) / seconds);
+    name = "";
+  }
+
+  @Override
+  public void onExecutorMetricsUpdate(SparkListenerExecutorMetricsUpdate update) {
+    Iterator<scala.Tuple4<Object, Object, Object, scala.collection.immutable.Seq<AccumulableInfo>>>
+        tasks = update.accumUpdates().iterator();
+    while (tasks.hasNext()) {
+      var task = tasks.next();
+      record((Long) task._1(), task._4().iterator());
+    }
+    if (!name.isEmpty()) {
+      Map<String, Long> sums = sums();
+      System.err.printf(
+          "\r   %s: %,d rows, %,d tokens after %.0f s ",
+          name,
+          sums.getOrDefault("model rows", 0L),
+          sums.getOrDefault("prompt tokens", 0L) + sums.getOrDefault("output tokens", 0L),
+          (System.nanoTime() - startNanos) / 1e9);
+    }
+  }
+
+  @Override
+  public void onTaskEnd(SparkListenerTaskEnd end) {
+    record(end.taskInfo().taskId(), end.taskInfo().accumulables().iterator());
+  }
+
+  private void record(long taskId, Iterator<AccumulableInfo> updates) {
+    Map<String, Long> values = byTask.computeIfAbsent(taskId, id -> new ConcurrentHashMap<>());
+    while (updates.hasNext()) {
+      AccumulableInfo info = updates.next();
+      if (info.name().isDefined()
+          && info.update().isDefined()
+          && info.update().get() instanceof Number value) {
+        values.put(info.name().get(), value.longValue());
+      }
+    }
+  }
+
+  private Map<String, Long> sums() {
+    Map<String, Long> sums = new TreeMap<>();
+    byTask
+        .values()
+        .forEach(task -> task.forEach((key, value) -> sums.merge(key, value, Long::sum)));
+    return sums;
+  }
+}
