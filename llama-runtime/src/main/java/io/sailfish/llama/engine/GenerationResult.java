@@ -15,6 +15,11 @@ import java.io.Serializable;
 public record GenerationResult(
     String text, int[] tokens, Finish finish, double[] logProbs, int promptTokens, int reusedTokens)
     implements Serializable {
+  /** For an equal request that caused no work of its own. */
+  GenerationResult shared() {
+    return new GenerationResult(text, tokens, finish, logProbs, promptTokens, promptTokens);
+  }
+
   /** Why a row ended. */
   public enum Finish {
     /** A stop token or stop string. */

@@ -1,0 +1,86 @@
+package io.sailfish.llama.engine;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+
+/**
+ * Measures at load how many rows a decode step should have: the batch is doubled as long as that
+ * makes a row at least {@link #GAIN} cheaper. Decoding on a card stays memory-bound up to large
+ * batches; on a CPU it becomes compute-bound early, and rows beyond that only take KV memory. The
+ * cap decides how fast answers come, never what they are.
+ */
+final class BatchCapProbe {
+  static final int LARGEST = 32;
+  private static final double GAIN = 0.05;
+  private static final int CONTEXT = 64;
+
+  /** Steps run first, so that what is measured is compiled; and the time all of it may take. */
+  private static final int WARM_UPS = 3;
+
+  private static final long BUDGET_NANOS = 300_000_000L;
+
+  private final StepExecutor executor;
+  private final EngineConfig config;
+
+  /** The choice and one line of why. */
+  record Result(int cap, String reason) {}
+
+  /**
+   * @param config what the executor was made for, with a batch cap of at least {@link #LARGEST}
+   */
+  BatchCapProbe(StepExecutor executor, EngineConfig config) {
+    this.executor = executor;
+    this.config = config;
+  }
+
+  /** Overwrites the KV cache's contents. */
+  Result measure() {
+    long deadline = System.nanoTime() + BUDGET_NANOS;
+    for (int i = 0; i < WARM_UPS; i++) {
+      stepNanos(LARGEST / 2);
+    }
+    List<String> seen = new ArrayList<>();
+    int cap = LARGEST;
+    double best = Double.POSITIVE_INFINITY;
+    for (int rows = 1; rows <= LARGEST; rows *= 2) {
+      double rowNanos = (double) Math.min(stepNanos(rows), stepNanos(rows)) / rows;
+      seen.add(String.format(Locale.ROOT, "%d: %.2f", rows, rowNanos / 1e6));
+      if (rowNanos > best * (1 - GAIN)) {
+        cap = rows / 2;
+        break;
+      }
+      best = rowNanos;
+      if (System.nanoTime() > deadline) {
+        break;
+      }
+    }
+    return new Result(cap, "measured: ms a row by batch " + String.join(", ", seen));
+  }
+
+  private long stepNanos(int rows) {
+    BatchPlan plan = decodeStep(rows);
+    float[] logits = new float[executor.vocabulary()];
+    long start = System.nanoTime();
+    executor.execute(plan).read(rows - 1, logits);
+    return System.nanoTime() - start;
+  }
+
+  /** One row each of sequences with {@link #CONTEXT} tokens; where blocks are few they share. */
+  private BatchPlan decodeStep(int rows) {
+    int context = Math.min(CONTEXT, config.contextTokens());
+    int blockTokens = config.blockTokens();
+    int blocksEach = (context + blockTokens - 1) / blockTokens;
+    BlockPool unshared = new BlockPool(1, blockTokens, false);
+    BatchPlanBuilder step = new BatchPlanBuilder(blockTokens);
+    for (int row = 0; row < rows; row++) {
+      Sequence sequence = new Sequence(new int[context], List.of());
+      for (int i = 0; i < blocksEach; i++) {
+        sequence.addBlock((row * blocksEach + i) % config.kvBlocks());
+      }
+      sequence.advance(context - 1, unshared);
+      step.add(sequence, 1);
+    }
+    return step.build();
+  }
+}

@@ -1,0 +1,51 @@
+package io.sailfish.llama.engine;
+
+import java.util.List;
+
+/**
+ * One forward step, decided and immutable. The arrays are laid out as {@link
+ * io.sailfish.kernels.StepInputs} wants them and must not be changed.
+ *
+ * @param tokenIds {@code [rows]}
+ * @param positions {@code [rows]}
+ * @param slots {@code [rows]} KV slot a row writes
+ * @param rowSequences {@code [rows]} index into {@code parts}
+ * @param queryStarts {@code [parts + 1]}
+ * @param blockTables {@code [parts, blockTableStride]}
+ * @param logitRows rows whose logits are wanted, ascending
+ * @param blockCopies pairs (from, to) of KV blocks to copy before the step
+ * @param parts the sequences of this step in row order
+ */
+record BatchPlan(
+    int[] tokenIds,
+    int[] positions,
+    int[] slots,
+    int[] rowSequences,
+    int[] queryStarts,
+    int[] blockTables,
+    int blockTableStride,
+    int[] logitRows,
+    int[] blockCopies,
+    List<Part> parts) {
+
+  /**
+   * Contiguous rows of one sequence.
+   *
+   * @param sequence whose
+   * @param rows number of rows
+   * @param firstLogit index of its first logit row among {@code logitRows}
+   * @param logits its logit rows: 0 or 1 (the last row), or all rows of a continuation
+   * @param continuation which continuation is scored, or -1
+   * @param offset scoring: the continuation's token that the first row holds
+   */
+  record Part(
+      Sequence sequence, int rows, int firstLogit, int logits, int continuation, int offset) {}
+
+  int rows() {
+    return tokenIds.length;
+  }
+
+  boolean isEmpty() {
+    return tokenIds.length == 0;
+  }
+}

@@ -1,0 +1,75 @@
+package io.sailfish.llama.engine;
+
+import java.util.Set;
+
+/**
+ * Sizes and switches of one engine, all decided.
+ *
+ * @param name of the model, for threads and messages
+ * @param batchCap sequences that run at a time
+ * @param batchCapReason how it came about, for logs and EXPLAIN
+ * @param contextTokens longest sequence
+ * @param kvBlocks blocks of the KV cache
+ * @param blockTokens tokens a block
+ * @param prefillTokens rows of prompts and continuations a step computes besides the decoding ones
+ * @param prefixReuse whether shared prompt prefixes are computed once
+ * @param stopIds tokens that end an answer
+ */
+public record EngineConfig(
+    String name,
+    int batchCap,
+    String batchCapReason,
+    int contextTokens,
+    int kvBlocks,
+    int blockTokens,
+    int prefillTokens,
+    boolean prefixReuse,
+    Set<Integer> stopIds) {
+  /**
+   * Where prompts are cut. Small enough for several prompts to share a step, large enough for a
+   * long one to be computed at full speed since a step takes as many chunks as it has rows for.
+   */
+  static final int CHUNK_TOKENS = 64;
+
+  /** Logit rows a step has for continuations, beside one for each running sequence. */
+  private static final int SCORE_ROWS = 32;
+
+  public EngineConfig {
+    check(batchCap > 0, "batch cap", batchCap);
+    check(contextTokens > 0, "context", contextTokens);
+    check(blockTokens > 0, "block length", blockTokens);
+    check(prefillTokens > 0, "prefill chunk", prefillTokens);
+    if ((long) kvBlocks * blockTokens < contextTokens) {
+      throw new IllegalArgumentException(
+          "%s: %d KV blocks of %d tokens cannot hold one sequence of %d tokens"
+              .formatted(name, kvBlocks, blockTokens, contextTokens));
+    }
+    stopIds = Set.copyOf(stopIds);
+  }
+
+  EngineConfig withBatchCap(int cap, String reason) {
+    return new EngineConfig(
+        name,
+        cap,
+        reason,
+        contextTokens,
+        kvBlocks,
+        blockTokens,
+        prefillTokens,
+        prefixReuse,
+        stopIds);
+  }
+
+  Scheduler.Limits limits() {
+    int chunk = Math.min(CHUNK_TOKENS, prefillTokens);
+    return new Scheduler.Limits(
+        batchCap, prefillTokens, chunk, Math.min(SCORE_ROWS, prefillTokens));
+  }
+
+  private static void check(boolean ok, String what, int value) {
+    if (!ok) {
+      throw new IllegalArgumentException(
+          "engine: %s must be positive, got %d".formatted(what, value));
+    }
+  }
+}

@@ -1,0 +1,59 @@
+package io.sailfish.llama.engine;
+
+/** The engine thread's running sums behind {@link EngineMetrics}. */
+final class EngineCounters {
+  long steps;
+  long stepSequences;
+  long stepRows;
+  long promptTokens;
+  long reusedTokens;
+  long outputTokens;
+  long scoredTokens;
+  long finishedRows;
+  long failedRows;
+  long cancelledRows;
+  long sharedRows;
+  long waitNanos;
+  long prefillNanos;
+  long decodeNanos;
+  long samplingNanos;
+  long planNanos;
+  long idleNanos;
+
+  /** Notes a step and splits its forward time by rows. */
+  void step(BatchPlan plan, long forwardNanos) {
+    int decoding = 0;
+    for (BatchPlan.Part part : plan.parts()) {
+      boolean decodes = part.rows() == 1 && part.continuation() < 0;
+      decoding += decodes && part.sequence().length() > part.sequence().promptLength() ? 1 : 0;
+    }
+    steps++;
+    stepSequences += plan.parts().size();
+    stepRows += plan.rows();
+    long decode = forwardNanos * decoding / plan.rows();
+    decodeNanos += decode;
+    prefillNanos += forwardNanos - decode;
+  }
+
+  EngineMetrics snapshot(long preemptions) {
+    return new EngineMetrics(
+        steps,
+        stepSequences,
+        stepRows,
+        promptTokens,
+        reusedTokens,
+        outputTokens,
+        scoredTokens,
+        finishedRows,
+        failedRows,
+        cancelledRows,
+        sharedRows,
+        preemptions,
+        waitNanos,
+        prefillNanos,
+        decodeNanos,
+        samplingNanos,
+        planNanos,
+        idleNanos);
+  }
+}

@@ -1,0 +1,23 @@
+package io.sailfish.llama.engine;
+
+/**
+ * Runs planned steps on a device. Driven by the engine's thread alone; in tests a fake model takes
+ * the device's place.
+ */
+interface StepExecutor extends AutoCloseable {
+  /** Logits a row, that is tokens in the vocabulary. */
+  int vocabulary();
+
+  /** Computes the step: copies its blocks first, then all rows. */
+  Logits execute(BatchPlan plan);
+
+  /** Frees the device's memory; nothing is executed afterwards. */
+  @Override
+  void close();
+
+  /** The logits of the plan's logit rows, valid until the next step. */
+  interface Logits {
+    /** Copies logit row {@code index} (an index into the plan's logitRows) to {@code dst}. */
+    void read(int index, float[] dst);
+  }
+}
