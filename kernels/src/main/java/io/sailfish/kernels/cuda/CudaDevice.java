@@ -1,0 +1,147 @@
+package io.sailfish.kernels.cuda;
+
+import java.nio.charset.StandardCharsets;
+import jcuda.driver.CUcontext;
+import jcuda.driver.CUdevice;
+import jcuda.driver.CUdevice_attribute;
+import jcuda.driver.JCudaDriver;
+
+/**
+ * One card, through its primary context. Owns the device code, the memory pool and the latch of
+ * fatal errors; streams, graphs and events belong to whoever makes them and are closed before the
+ * device.
+ */
+public final class CudaDevice implements AutoCloseable {
+  private final CUdevice handle = new CUdevice();
+  private final CUcontext context = new CUcontext();
+  private final DeviceFaults faults = new DeviceFaults();
+  private final CudaProperties properties;
+  private final CudaModules modules;
+  private final CudaMemory memory;
+  private final boolean syncLaunches;
+
+  private CudaDevice(int ordinal, boolean syncLaunches) {
+    this.syncLaunches = syncLaunches;
+    faults.check(JCudaDriver.cuDeviceGet(handle, ordinal), "cuDeviceGet(" + ordinal + ")");
+    faults.check(JCudaDriver.cuDevicePrimaryCtxRetain(context, handle), "cuDevicePrimaryCtxRetain");
+    makeCurrent();
+    properties = readProperties();
+    modules = new CudaModules(faults);
+    memory = new CudaMemory(new DriverAllocator(faults));
+  }
+
+  /** Whether this process can use a card, and why not. Asks the driver once. */
+  public static CudaAvailability availability() {
+    return CudaDriver.availability();
+  }
+
+  /** Opens a card by its number and makes it current for this thread. */
+  public static CudaDevice open(int ordinal) {
+    return open(ordinal, false);
+  }
+
+  /**
+   * Opens a card.
+   *
+   * @param syncLaunches wait after every launch, so that a fault names its one kernel; slow
+   * @throws CudaException when there is no such card, with the reason of {@link #availability}
+   */
+  public static CudaDevice open(int ordinal, boolean syncLaunches) {
+    CudaAvailability availability = availability();
+    if (!availability.available()) {
+      throw new CudaException("no CUDA device: " + availability.reason());
+    }
+    return new CudaDevice(ordinal, syncLaunches);
+  }
+
+  /** Every thread that uses the device calls this first. */
+  public void makeCurrent() {
+    faults.check(JCudaDriver.cuCtxSetCurrent(context), "cuCtxSetCurrent");
+  }
+
+  public CudaProperties properties() {
+    return properties;
+  }
+
+  public CudaModules modules() {
+    return modules;
+  }
+
+  public CudaMemory memory() {
+    return memory;
+  }
+
+  public CudaStream newStream() {
+    return new CudaStream(this, faults);
+  }
+
+  public CudaEvent newEvent() {
+    return new CudaEvent(faults);
+  }
+
+  /** Page-locked host memory. */
+  public PinnedMemory pinned(int bytes, String purpose) {
+    return new PinnedMemory(faults, bytes, purpose);
+  }
+
+  /** Page-locks memory that somebody else owns (an Arrow buffer) until {@link #unpin}. */
+  public void pin(long hostAddress, long bytes) {
+    faults.checkAlive();
+    faults.check(
+        JCudaDriver.cuMemHostRegister(new HostAddress(hostAddress), bytes, 0),
+        "cuMemHostRegister(%d bytes)".formatted(bytes));
+  }
+
+  public void unpin(long hostAddress) {
+    if (!faults.lost()) {
+      faults.check(
+          JCudaDriver.cuMemHostUnregister(new HostAddress(hostAddress)), "cuMemHostUnregister");
+    }
+  }
+
+  /** Whether a kernel has poisoned the context; only a new process helps then. */
+  public boolean lost() {
+    return faults.lost();
+  }
+
+  boolean syncLaunches() {
+    return syncLaunches;
+  }
+
+  private CudaProperties readProperties() {
+    byte[] name = new byte[256];
+    faults.check(JCudaDriver.cuDeviceGetName(name, name.length, handle), "cuDeviceGetName");
+    long[] free = new long[1];
+    long[] total = new long[1];
+    faults.check(JCudaDriver.cuMemGetInfo(free, total), "cuMemGetInfo");
+    return new CudaProperties(
+        new String(name, StandardCharsets.US_ASCII).split("\0", 2)[0],
+        attribute(CUdevice_attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR) * 10
+            + attribute(CUdevice_attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR),
+        attribute(CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT),
+        attribute(CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN),
+        attribute(CUdevice_attribute.CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE),
+        total[0]);
+  }
+
+  private int attribute(int id) {
+    int[] value = new int[1];
+    faults.check(
+        JCudaDriver.cuDeviceGetAttribute(value, id, handle),
+        "cuDeviceGetAttribute(" + CUdevice_attribute.stringFor(id) + ")");
+    return value[0];
+  }
+
+  /** Frees all device memory and lets go of the context. */
+  @Override
+  public void close() {
+    if (!faults.lost()) {
+      makeCurrent();
+    }
+    memory.close();
+    modules.close();
+    if (!faults.lost()) {
+      faults.check(JCudaDriver.cuDevicePrimaryCtxRelease(handle), "cuDevicePrimaryCtxRelease");
+    }
+  }
+}

@@ -1,0 +1,26 @@
+package io.sailfish.kernels.cuda;
+
+/**
+ * What kernels and people want to know of a card.
+ *
+ * @param name as the driver spells it
+ * @param computeCapability major * 10 + minor: 80, 86, 89, 90, 100
+ * @param multiprocessors number of SMs
+ * @param sharedBytesPerBlock the most that a block may ask for
+ * @param l2Bytes size of the second-level cache
+ * @param totalBytes device memory
+ */
+public record CudaProperties(
+    String name,
+    int computeCapability,
+    int multiprocessors,
+    int sharedBytesPerBlock,
+    long l2Bytes,
+    long totalBytes) {
+
+  /** One line for people. */
+  public String describe() {
+    return "%s, sm_%d, %d SMs, %.1f GiB"
+        .formatted(name, computeCapability, multiprocessors, totalBytes / (double) (1L << 30));
+  }
+}

@@ -1,0 +1,162 @@
+package io.sailfish.kernels.cuda;
+
+import java.nio.ByteBuffer;
+import jcuda.driver.CUgraph;
+import jcuda.driver.CUstream;
+import jcuda.driver.CUstreamCaptureMode;
+import jcuda.driver.CUstream_flags;
+import jcuda.driver.JCudaDriver;
+
+/**
+ * A queue of work on one card. Nothing here waits but {@link #synchronize}. Belongs to one thread
+ * at a time, on which the device must be current ({@link CudaDevice#makeCurrent}).
+ */
+public final class CudaStream implements AutoCloseable {
+  /** Lets its native handle be read, which JCuda keeps protected. */
+  private static final class Handle extends CUstream {
+    long value() {
+      return getNativePointer();
+    }
+  }
+
+  private final CudaDevice device;
+  private final DeviceFaults faults;
+  private final Handle handle = new Handle();
+  private final LaunchBlock launchBlock = new LaunchBlock();
+  private boolean capturing;
+
+  CudaStream(CudaDevice device, DeviceFaults faults) {
+    this.device = device;
+    this.faults = faults;
+    faults.check(
+        JCudaDriver.cuStreamCreate(handle, CUstream_flags.CU_STREAM_NON_BLOCKING),
+        "cuStreamCreate");
+  }
+
+  public CudaDevice device() {
+    return device;
+  }
+
+  CUstream handle() {
+    return handle;
+  }
+
+  /**
+   * Queues a kernel. For twins, which have checked the arguments' meaning; number and types are
+   * checked against the description here.
+   *
+   * @param arguments Long for pointers and 64-bit numbers, Integer, Float, in the entry's order
+   */
+  void launch(KernelSpec spec, LaunchGeometry geometry, Object... arguments) {
+    faults.checkAlive();
+    spec.check(arguments);
+    CudaFunction function = device.modules().function(spec);
+    function.prepare(geometry);
+    launchBlock.fill(geometry, handle.value(), arguments);
+    faults.launching(describe(spec, geometry, arguments));
+    faults.check(
+        CudaDriver.launch(launchBlock.config(), function.value(), launchBlock.pointers()),
+        "launch of " + spec);
+    if (device.syncLaunches() && !capturing) {
+      synchronize();
+    }
+  }
+
+  private static String describe(KernelSpec spec, LaunchGeometry geometry, Object[] arguments) {
+    StringBuilder text = new StringBuilder(spec.entry());
+    text.append('[').append(geometry.gridX()).append('x').append(geometry.threads()).append("](");
+    for (int i = 0; i < arguments.length; i++) {
+      if (spec.parameters().get(i).type() != KernelSpec.Type.POINTER) {
+        text.append(spec.parameters().get(i).name()).append('=').append(arguments[i]).append(' ');
+      }
+    }
+    return text.toString().trim() + ")";
+  }
+
+  /** Queues a copy of the buffer's remaining bytes; it must stay as it is until they are there. */
+  public void upload(ByteBuffer src, long dstAddress) {
+    copyIn(HostAddress.of(src), dstAddress, src.remaining());
+  }
+
+  /** Queues a copy from an off-heap address, as Arrow buffers have them. */
+  public void upload(long srcAddress, long dstAddress, long bytes) {
+    copyIn(new HostAddress(srcAddress), dstAddress, bytes);
+  }
+
+  private void copyIn(HostAddress src, long dstAddress, long bytes) {
+    faults.checkAlive();
+    faults.check(
+        JCudaDriver.cuMemcpyHtoDAsync(new DeviceAddress(dstAddress), src, bytes, handle),
+        "cuMemcpyHtoDAsync(%d bytes)".formatted(bytes));
+  }
+
+  /** Queues a copy that fills the buffer's remaining bytes. */
+  public void download(long srcAddress, ByteBuffer dst) {
+    faults.checkAlive();
+    faults.check(
+        JCudaDriver.cuMemcpyDtoHAsync(
+            HostAddress.of(dst), new DeviceAddress(srcAddress), dst.remaining(), handle),
+        "cuMemcpyDtoHAsync(%d bytes)".formatted(dst.remaining()));
+  }
+
+  /** Queues a copy within the card. */
+  public void copy(long srcAddress, long dstAddress, long bytes) {
+    faults.checkAlive();
+    faults.check(
+        JCudaDriver.cuMemcpyDtoDAsync(
+            new DeviceAddress(dstAddress), new DeviceAddress(srcAddress), bytes, handle),
+        "cuMemcpyDtoDAsync(%d bytes)".formatted(bytes));
+  }
+
+  /** Queues setting every byte. */
+  public void fill(long address, int value, long bytes) {
+    faults.checkAlive();
+    faults.check(
+        JCudaDriver.cuMemsetD8Async(new DeviceAddress(address), (byte) value, bytes, handle),
+        "cuMemsetD8Async(%d bytes)".formatted(bytes));
+  }
+
+  public void record(CudaEvent event) {
+    faults.checkAlive();
+    faults.check(JCudaDriver.cuEventRecord(event.handle(), handle), "cuEventRecord");
+  }
+
+  /** Later work of this stream waits for the event. */
+  public void await(CudaEvent event) {
+    faults.checkAlive();
+    faults.check(JCudaDriver.cuStreamWaitEvent(handle, event.handle(), 0), "cuStreamWaitEvent");
+  }
+
+  /** Records what {@code work} queues on this stream instead of running it. */
+  public CudaGraph capture(String purpose, Runnable work) {
+    faults.checkAlive();
+    faults.check(
+        JCudaDriver.cuStreamBeginCapture(
+            handle, CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL),
+        "cuStreamBeginCapture(" + purpose + ")");
+    capturing = true;
+    CUgraph graph = new CUgraph();
+    int code;
+    try {
+      work.run();
+    } finally {
+      capturing = false;
+      code = JCudaDriver.cuStreamEndCapture(handle, graph);
+    }
+    faults.check(code, "cuStreamEndCapture(" + purpose + ")");
+    return new CudaGraph(faults, purpose, graph);
+  }
+
+  /** Waits for everything queued so far. */
+  public void synchronize() {
+    faults.checkAlive();
+    faults.check(JCudaDriver.cuStreamSynchronize(handle), "cuStreamSynchronize");
+  }
+
+  @Override
+  public void close() {
+    if (!faults.lost()) {
+      faults.check(JCudaDriver.cuStreamDestroy(handle), "cuStreamDestroy");
+    }
+  }
+}

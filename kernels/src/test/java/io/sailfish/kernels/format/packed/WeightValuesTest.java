@@ -1,0 +1,158 @@
+package io.sailfish.kernels.format.packed;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import io.sailfish.kernels.KernelException;
+import io.sailfish.kernels.WeightSource;
+import io.sailfish.kernels.format.QuantFormat;
+import io.sailfish.kernels.format.TwoByteFloat;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class WeightValuesTest {
+  private static PackedLayout layout(PackedCode code, ZeroKind zero, int outputs) {
+    return new PackedLayout(code, zero, outputs, 64, 32, TwoByteFloat.F16);
+  }
+
+  private static double[] row(PackedLayout layout, LutTables tables, int output) {
+    CodeArrays matrix = new CodeArrays(layout);
+    byte[] codes = new byte[64];
+    codes[0] = 3;
+    codes[33] = 1;
+    matrix.setCodes(output, codes);
+    matrix.setScale(output, 0, TwoByteFloat.F16.encode(0.5f));
+    matrix.setScale(output, 1, TwoByteFloat.F16.encode(2f));
+    if (layout.hasZeros()) {
+      matrix.setZero(output, 0, TwoByteFloat.F16.encode(1.5f));
+      matrix.setZero(output, 1, TwoByteFloat.F16.encode(-4f));
+    }
+    double[] values = new double[64];
+    new WeightValues(layout, matrix, tables).row(output, values);
+    return values;
+  }
+
+  @Test
+  void integerCodes() {
+    double[] symmetric = row(layout(PackedCode.W4, ZeroKind.SYMMETRIC, 2), null, 1);
+    assertEquals(0.5 * (3 - 8), symmetric[0]);
+    assertEquals(2.0 * (1 - 8), symmetric[33]);
+    double[] zero = row(layout(PackedCode.W4, ZeroKind.ZERO, 2), null, 1);
+    assertEquals(0.5 * (3 - 1.5), zero[0]);
+    assertEquals(2.0 * (1 + 4), zero[33]);
+    double[] offset = row(layout(PackedCode.W4, ZeroKind.OFFSET, 2), null, 1);
+    assertEquals(0.5 * 3 + 1.5, offset[0]);
+    assertEquals(2.0 - 4, offset[33]);
+  }
+
+  @Test
+  void tablesOfTheMatrixAndOfItsStrips() {
+    float[] one = {0, 10, 20, 30};
+    LutTables whole = new LutTables(PackedCode.LUT2, TwoByteFloat.F16, one);
+    assertEquals(15, row(layout(PackedCode.LUT2, ZeroKind.SYMMETRIC, 2), whole, 1)[0]);
+    float[] two = {0, 10, 20, 30, 0, 1, 2, 3};
+    LutTables strips = new LutTables(PackedCode.LUT2, TwoByteFloat.F16, two);
+    assertEquals(1.5, row(layout(PackedCode.LUT2, ZeroKind.SYMMETRIC, 66), strips, 65)[0]);
+    assertEquals(15, row(layout(PackedCode.LUT2, ZeroKind.SYMMETRIC, 66), strips, 63)[0]);
+    assertThrows(
+        KernelException.class,
+        () -> row(layout(PackedCode.LUT2, ZeroKind.SYMMETRIC, 200), strips, 1));
+    assertThrows(
+        KernelException.class,
+        () -> row(layout(PackedCode.LUT4, ZeroKind.SYMMETRIC, 66), strips, 1));
+  }
+
+  @Test
+  void actOrderSortsByGroupAndKeepsTheRest() {
+    PackedLayout layout = layout(PackedCode.W4, ZeroKind.SYMMETRIC, 1);
+    int[] groups = new int[64];
+    for (int k = 0; k < 64; k++) {
+      groups[k] = k % 2 == 0 ? 1 : 0;
+    }
+    int[] permutation = ActOrder.permutation(layout, groups);
+    assertEquals(128, permutation.length);
+    assertEquals(1, permutation[0]);
+    assertEquals(63, permutation[31]);
+    assertEquals(0, permutation[32]);
+    assertEquals(62, permutation[63]);
+    assertEquals(100, permutation[100]);
+    CodeArrays matrix = new CodeArrays(layout);
+    byte[] codes = new byte[64];
+    codes[62] = 9;
+    matrix.setCodes(0, codes);
+    byte[] permuted = new byte[64];
+    ActOrder.permute(matrix, 64, permutation).codes(0, permuted, 0);
+    assertEquals(9, permuted[63]);
+    groups[0] = 0;
+    assertThrows(KernelException.class, () -> ActOrder.permutation(layout, groups));
+    groups[0] = 2;
+    assertThrows(KernelException.class, () -> ActOrder.permutation(layout, groups));
+  }
+
+  @Test
+  void fusedMatricesKeepTheirOrder() {
+    PackedLayout small = layout(PackedCode.W4, ZeroKind.SYMMETRIC, 2);
+    CodeArrays[] parts = new CodeArrays[3];
+    for (int i = 0; i < 3; i++) {
+      parts[i] = new CodeArrays(small);
+      for (int n = 0; n < 2; n++) {
+        byte[] codes = new byte[64];
+        codes[0] = (byte) (4 * i + n);
+        parts[i].setCodes(n, codes);
+      }
+    }
+    assertArrayEquals(
+        new int[] {0, 1, 4, 5, 8, 9},
+        firstCodes(FusedCodes.stacked(List.of(parts), new int[] {2, 2, 2}), 6));
+    assertArrayEquals(
+        new int[] {0, 4, 1, 5}, firstCodes(FusedCodes.interleaved(parts[0], parts[1]), 4));
+  }
+
+  private static int[] firstCodes(CodeMatrix matrix, int outputs) {
+    int[] firsts = new int[outputs];
+    byte[] codes = new byte[64];
+    for (int n = 0; n < outputs; n++) {
+      matrix.codes(n, codes, 0);
+      firsts[n] = codes[0];
+    }
+    return firsts;
+  }
+
+  @Test
+  void ggufBlocksBecomeCodes() {
+    ByteBuffer block = ByteBuffer.allocate(20).order(ByteOrder.LITTLE_ENDIAN);
+    block.putShort(TwoByteFloat.F16.encode(0.25f)).putShort(TwoByteFloat.F16.encode(-1f));
+    for (int i = 0; i < 16; i++) {
+      block.put((byte) (i | (15 - i) << 4));
+    }
+    WeightSource source = new OneRow(QuantFormat.Q4_1, 32, block.array());
+    PackedLayout layout = SourceCodes.layout(source, 1);
+    double[] values = new double[32];
+    new WeightValues(layout, new SourceCodes(source), null).row(0, values);
+    for (int k = 0; k < 32; k++) {
+      assertEquals(0.25 * (k < 16 ? k : 31 - k) - 1, values[k]);
+    }
+    assertThrows(
+        KernelException.class, () -> new SourceCodes(new OneRow(QuantFormat.F16, 1, new byte[2])));
+  }
+
+  private record OneRow(QuantFormat format, int cols, byte[] bytes) implements WeightSource {
+    @Override
+    public String name() {
+      return "row";
+    }
+
+    @Override
+    public int rows() {
+      return 1;
+    }
+
+    @Override
+    public void readRows(int firstRow, int numRows, ByteBuffer dst) {
+      dst.put(bytes);
+    }
+  }
+}
