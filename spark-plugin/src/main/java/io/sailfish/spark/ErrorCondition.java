@@ -1,0 +1,62 @@
+package io.sailfish.spark;
+
+import io.sailfish.spark.catalyst.ScalaInterop;
+import java.util.List;
+import java.util.Map;
+import org.apache.spark.ErrorClassesJsonReader;
+import org.apache.spark.sql.AnalysisException;
+import org.apache.spark.sql.catalyst.trees.Origin;
+import scala.Option;
+
+/**
+ * The errors a user may meet, each with a name, an SQLSTATE and a message in {@code
+ * error/sailfish-error-conditions.json}, in the form of Spark's own file.
+ */
+public enum ErrorCondition {
+  SAILFISH_INVALID_ARGUMENT,
+  SAILFISH_NON_CONSTANT_ARGUMENT,
+  SAILFISH_INVALID_SETTING,
+  SAILFISH_UNKNOWN_MODEL,
+  SAILFISH_UNSUPPORTED_RETURN_TYPE,
+  SAILFISH_PLUGIN_MISSING,
+  SAILFISH_MODEL_UNAVAILABLE,
+  SAILFISH_ROW_FAILED,
+  SAILFISH_ENGINE_FAILED;
+
+  private static final ErrorClassesJsonReader READER =
+      new ErrorClassesJsonReader(
+          ScalaInterop.seq(
+              List.of(
+                  ErrorCondition.class.getResource("/error/sailfish-error-conditions.json"))));
+
+  public String sqlState() {
+    return READER.getSqlState(name());
+  }
+
+  String template() {
+    return READER.getMessageTemplate(name());
+  }
+
+  /** {@code [NAME] text SQLSTATE: state}, as Spark writes its own errors. */
+  String message(Map<String, String> parameters) {
+    String text = READER.getErrorMessage(name(), template(), ScalaInterop.map(parameters));
+    return "[" + name() + "] " + text + " SQLSTATE: " + sqlState();
+  }
+
+  /** For errors of the query's text; {@code origin} is the place in it. */
+  public AnalysisException inQuery(Origin origin, Map<String, String> parameters) {
+    return new AnalysisException(
+            name(),
+            sqlState(),
+            template(),
+            ScalaInterop.map(parameters),
+            Option.empty(),
+            Option.apply(message(parameters)))
+        .withPosition(origin);
+  }
+
+  /** For errors of a running query. */
+  public SailfishException atRuntime(Throwable cause, Map<String, String> parameters) {
+    return new SailfishException(this, parameters, cause);
+  }
+}

@@ -1,0 +1,302 @@
+package io.sailfish.spark.conf;
+
+import io.sailfish.llama.RuntimeConfig;
+import io.sailfish.spark.conf.ConfEntry.Scope;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.apache.spark.unsafe.types.UTF8String;
+
+/**
+ * Every {@code spark.sailfish.*} setting, and a checked view of the values somebody gave. A value
+ * comes from the session ({@code SET}), else from the application ({@code --conf}), else it is the
+ * default. Startup settings are read from the application alone.
+ */
+public final class SailfishConf {
+  public static final String PREFIX = "spark.sailfish.";
+
+  /** Name of the model that {@code spark.sailfish.model.path} gives. */
+  public static final String DEFAULT_MODEL_NAME = "default";
+
+  /** Documented form of the key of a named model's path. */
+  public static final String NAMED_PATH = PREFIX + "models.<name>.path";
+
+  private static final Pattern NAMED_PATH_KEY =
+      Pattern.compile("spark\\.sailfish\\.models\\.([A-Za-z0-9_-]+)\\.path");
+
+  public static final ConfEntry<String> MODEL_PATH =
+      ConfEntry.text(PREFIX + "model.path")
+          .doc(
+              "Model file (GGUF) or folder (safetensors with config.json and tokenizer.json), by"
+                  + " any path that Hadoop opens. Its endpoint name is `default`. Files that are"
+                  + " not local are fetched once per host.")
+          .startup("");
+
+  public static final ConfEntry<String> MODEL_DEFAULT =
+      ConfEntry.text(PREFIX + "model.default")
+          .doc(
+              "Name of the model that `ai_gen` and `ai_classify` use. Empty: `default`, or the only"
+                  + " named model.")
+          .runtime("");
+
+  public static final ConfEntry<Boolean> PRELOAD =
+      ConfEntry.flag(PREFIX + "model.preload.enabled")
+          .doc(
+              "Whether an executor loads the default model as soon as it starts, in the background."
+                  + " Otherwise the first row that needs a model loads it.")
+          .startup("true");
+
+  public static final ConfEntry<String> BACKEND =
+      ConfEntry.text(PREFIX + "backend")
+          .doc(
+              "Where the model runs. `auto` takes a GPU if there is one and logs what it took and"
+                  + " why; `cuda` without a usable GPU is an error.")
+          .check(List.of("auto", "cpu", "cuda")::contains, "must be auto, cpu or cuda")
+          .startup("auto");
+
+  public static final ConfEntry<Integer> CPU_THREADS =
+      ConfEntry.integer(PREFIX + "cpu.threads")
+          .doc("Threads of the CPU backend. 0: all processors that the JVM sees.")
+          .check(v -> v >= 0, "must not be negative")
+          .startup("0");
+
+  public static final ConfEntry<Integer> BATCH_CAP =
+      ConfEntry.integer(PREFIX + "engine.batchCap")
+          .doc("Rows that one step of the model computes at most. 0: measured at load.")
+          .check(v -> v >= 0, "must not be negative")
+          .startup("0");
+
+  public static final ConfEntry<Long> KV_BYTES =
+      ConfEntry.bytes(PREFIX + "engine.kvBytes")
+          .doc(
+              "Memory for keys and values of the rows in the batch. 0: as much as a full batch of"
+                  + " the model's context needs, within what is free.")
+          .check(v -> v >= 0, "must not be negative")
+          .startup("0");
+
+  public static final ConfEntry<Integer> CONTEXT_TOKENS =
+      ConfEntry.integer(PREFIX + "engine.contextTokens")
+          .doc("Longest prompt plus answer, in tokens. 0: what the model was made for.")
+          .check(v -> v >= 0, "must not be negative")
+          .startup("0");
+
+  public static final ConfEntry<Integer> PREFILL_CHUNK =
+      ConfEntry.integer(PREFIX + "engine.prefillChunk")
+          .doc("Prompt tokens that one step computes at most.")
+          .check(v -> v > 0, "must be positive")
+          .startup("256");
+
+  public static final ConfEntry<Boolean> PREFIX_REUSE =
+      ConfEntry.flag(PREFIX + "engine.prefixReuse.enabled")
+          .doc("Whether a beginning that prompts share is computed once.")
+          .startup("true");
+
+  public static final ConfEntry<Long> ARROW_BYTES =
+      ConfEntry.bytes(PREFIX + "arrow.maxBytes")
+          .doc("Off-heap memory per model for the texts of rows in flight.")
+          .check(v -> v >= 1 << 20, "must be at least 1m")
+          .startup("256m");
+
+  public static final ConfEntry<String> CACHE_DIR =
+      ConfEntry.text(PREFIX + "cache.dir")
+          .doc(
+              "Local folder for fetched models, shared by the executors of a host. Empty:"
+                  + " `sailfish-<user>` in the JVM's temporary folder.")
+          .startup("");
+
+  public static final ConfEntry<Integer> MAX_TOKENS =
+      ConfEntry.integer(PREFIX + "generate.maxTokens")
+          .doc("Tokens of an answer at most, where the call does not say.")
+          .check(v -> v > 0, "must be positive")
+          .runtime("256");
+
+  public static final ConfEntry<Integer> TASK_BATCH_ROWS =
+      ConfEntry.integer(PREFIX + "task.batchRows")
+          .doc("Rows that a task hands to the engine at a time.")
+          .check(v -> v > 0 && v <= 4096, "must be between 1 and 4096")
+          .runtime("16");
+
+  public static final ConfEntry<Integer> TASK_FIRST_ROWS =
+      ConfEntry.integer(PREFIX + "task.firstRows")
+          .doc(
+              "Rows that a task has in flight at first; doubled with every batch that is read, so"
+                  + " that a LIMIT costs few rows.")
+          .check(v -> v > 0, "must be positive")
+          .runtime("16");
+
+  public static final ConfEntry<Integer> TASK_ROWS =
+      ConfEntry.integer(PREFIX + "task.rowsInFlight")
+          .doc(
+              "Rows that a task has in flight at most. 0: twice the model's batch cap, at least"
+                  + " 256.")
+          .check(v -> v >= 0, "must not be negative")
+          .runtime("0");
+
+  public static final ConfEntry<Long> TASK_BYTES =
+      ConfEntry.bytes(PREFIX + "task.bytesInFlight")
+          .doc("Bytes of input rows that a task holds while their answers are made.")
+          .check(v -> v > 0, "must be positive")
+          .runtime("64m");
+
+  public static final ConfEntry<Integer> MIN_PARTITIONS =
+      ConfEntry.integer(PREFIX + "minPartitions")
+          .doc(
+              "Spreads the rows over this many partitions before the model sees them, where they"
+                  + " are not sorted. Use it when few files or a coalesced shuffle would leave"
+                  + " executors without work. 0: off.")
+          .check(v -> v >= 0, "must not be negative")
+          .runtime("0");
+
+  /** All settings, in the order of the documentation. */
+  public static final List<ConfEntry<?>> ENTRIES =
+      List.of(
+          MODEL_PATH,
+          MODEL_DEFAULT,
+          PRELOAD,
+          BACKEND,
+          CPU_THREADS,
+          BATCH_CAP,
+          KV_BYTES,
+          CONTEXT_TOKENS,
+          PREFILL_CHUNK,
+          PREFIX_REUSE,
+          ARROW_BYTES,
+          CACHE_DIR,
+          MAX_TOKENS,
+          TASK_BATCH_ROWS,
+          TASK_FIRST_ROWS,
+          TASK_ROWS,
+          TASK_BYTES,
+          MIN_PARTITIONS);
+
+  private final Map<String, String> given;
+
+  private SailfishConf(Map<String, String> given) {
+    this.given = given;
+  }
+
+  /**
+   * Checks every {@code spark.sailfish.*} key among {@code all}; other keys are left alone.
+   *
+   * @throws IllegalArgumentException for an unknown key, naming the nearest, or a bad value
+   */
+  public static SailfishConf of(Map<String, String> all) {
+    Map<String, ConfEntry<?>> byKey = new HashMap<>();
+    for (ConfEntry<?> entry : ENTRIES) {
+      byKey.put(entry.key(), entry);
+      entry.formerKeys().forEach(former -> byKey.put(former, entry));
+    }
+    Map<String, String> given = new TreeMap<>();
+    all.forEach(
+        (key, text) -> {
+          if (!key.startsWith(PREFIX)) {
+            return;
+          }
+          ConfEntry<?> entry = byKey.get(key);
+          if (entry != null) {
+            entry.parse(text);
+            given.putIfAbsent(entry.key(), text);
+          } else if (NAMED_PATH_KEY.matcher(key).matches()) {
+            given.put(key, text);
+          } else {
+            throw new IllegalArgumentException(
+                "unknown setting " + key + "; did you mean " + nearest(key) + "?");
+          }
+        });
+    return new SailfishConf(given);
+  }
+
+  public <T> T value(ConfEntry<T> entry) {
+    return entry.parse(given.getOrDefault(entry.key(), entry.defaultText()));
+  }
+
+  /** Paths of the configured models by name. */
+  public Map<String, String> models() {
+    Map<String, String> models = new TreeMap<>();
+    if (!value(MODEL_PATH).isBlank()) {
+      models.put(DEFAULT_MODEL_NAME, value(MODEL_PATH));
+    }
+    given.forEach(
+        (key, path) -> {
+          Matcher named = NAMED_PATH_KEY.matcher(key);
+          if (named.matches()) {
+            models.put(named.group(1), path);
+          }
+        });
+    return models;
+  }
+
+  /** Name of the model for calls that name none; empty if it takes a choice nobody made. */
+  public String defaultModel() {
+    String chosen = value(MODEL_DEFAULT);
+    Map<String, String> models = models();
+    if (!chosen.isBlank()) {
+      return chosen;
+    }
+    if (models.containsKey(DEFAULT_MODEL_NAME)) {
+      return DEFAULT_MODEL_NAME;
+    }
+    return models.size() == 1 ? models.keySet().iterator().next() : "";
+  }
+
+  public RuntimeConfig runtimeConfig() {
+    return new RuntimeConfig(
+        value(BACKEND),
+        value(CPU_THREADS),
+        value(BATCH_CAP),
+        value(KV_BYTES),
+        value(CONTEXT_TOKENS),
+        value(PREFILL_CHUNK),
+        value(PREFIX_REUSE),
+        value(ARROW_BYTES));
+  }
+
+  /**
+   * Refuses startup settings that a session changed after the application started, as they would
+   * have no effect.
+   */
+  public void requireStartupAsIn(SailfishConf application) {
+    Map<String, String> mine = startup();
+    Map<String, String> theirs = application.startup();
+    List<String> keys = new ArrayList<>(mine.keySet());
+    keys.addAll(theirs.keySet());
+    for (String key : keys) {
+      String now = mine.get(key);
+      String then = theirs.get(key);
+      if (now != null && !now.equals(then)) {
+        throw new IllegalArgumentException(
+            key
+                + " is read when the application starts ("
+                + (then == null ? "not set there" : "'" + then + "'")
+                + ") and cannot be changed to '"
+                + now
+                + "' in a session; give it with --conf");
+      }
+    }
+  }
+
+  private Map<String, String> startup() {
+    Map<String, String> startup = new TreeMap<>(given);
+    for (ConfEntry<?> entry : ENTRIES) {
+      if (entry.scope() == Scope.RUNTIME) {
+        startup.remove(entry.key());
+      }
+    }
+    return startup;
+  }
+
+  private static String nearest(String key) {
+    UTF8String wanted = UTF8String.fromString(key);
+    List<String> known = new ArrayList<>(ENTRIES.stream().map(ConfEntry::key).toList());
+    known.add(NAMED_PATH);
+    return known.stream()
+        .min(
+            Comparator.comparingInt(k -> UTF8String.fromString(k).levenshteinDistance(wanted)))
+        .orElseThrow();
+  }
+}
