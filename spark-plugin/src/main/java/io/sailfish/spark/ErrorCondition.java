@@ -3,6 +3,7 @@ package io.sailfish.spark;
 import io.sailfish.spark.catalyst.ScalaInterop;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import org.apache.spark.ErrorClassesJsonReader;
 import org.apache.spark.sql.AnalysisException;
 import org.apache.spark.sql.catalyst.trees.Origin;
@@ -26,8 +27,7 @@ public enum ErrorCondition {
   private static final ErrorClassesJsonReader READER =
       new ErrorClassesJsonReader(
           ScalaInterop.seq(
-              List.of(
-                  ErrorCondition.class.getResource("/error/sailfish-error-conditions.json"))));
+              List.of(ErrorCondition.class.getResource("/error/sailfish-error-conditions.json"))));
 
   public String sqlState() {
     return READER.getSqlState(name());
@@ -39,7 +39,9 @@ public enum ErrorCondition {
 
   /** {@code [NAME] text SQLSTATE: state}, as Spark writes its own errors. */
   String message(Map<String, String> parameters) {
-    String text = READER.getErrorMessage(name(), template(), ScalaInterop.map(parameters));
+    String text =
+        READER.getErrorMessage(
+            name(), template(), ScalaInterop.map(new TreeMap<String, Object>(parameters)));
     return "[" + name() + "] " + text + " SQLSTATE: " + sqlState();
   }
 

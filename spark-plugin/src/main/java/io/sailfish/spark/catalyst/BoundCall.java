@@ -69,8 +69,7 @@ record BoundCall(CallSpec spec, List<Expression> inputs) {
     if (problem != null) {
       throw invalid(call, "labels", problem);
     }
-    return bound(
-        call, call.marker().defaultModel(), options.classify(texts), models, "content");
+    return bound(call, call.marker().defaultModel(), options.classify(texts), models, "content");
   }
 
   private static BoundCall bound(
@@ -122,7 +121,9 @@ record BoundCall(CallSpec spec, List<Expression> inputs) {
       throw invalid(
           call,
           parameter,
-          value == null ? "it is NULL" : "it must be a STRING, got " + sqlType(call.argument(parameter)));
+          value == null
+              ? "it is NULL"
+              : "it must be a STRING, got " + sqlType(call.argument(parameter)));
     }
     return text.toString();
   }

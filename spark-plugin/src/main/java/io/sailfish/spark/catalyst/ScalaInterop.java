@@ -23,7 +23,7 @@ public final class ScalaInterop {
    * choice above or below the declared one is its own affair.
    */
   @SuppressWarnings("unchecked")
-  public static <T> List<T> list(scala.collection.Seq<? extends T> seq) {
+  public static <T> List<T> list(scala.collection.Seq<?> seq) {
     return (List<T>) CollectionConverters.asJava(seq);
   }
 

@@ -295,8 +295,7 @@ public final class SailfishConf {
     List<String> known = new ArrayList<>(ENTRIES.stream().map(ConfEntry::key).toList());
     known.add(NAMED_PATH);
     return known.stream()
-        .min(
-            Comparator.comparingInt(k -> UTF8String.fromString(k).levenshteinDistance(wanted)))
+        .min(Comparator.comparingInt(k -> UTF8String.fromString(k).levenshteinDistance(wanted)))
         .orElseThrow();
   }
 }

@@ -1,0 +1,14 @@
+package io.sailfish.spark;
+
+import io.sailfish.llama.LlamaRuntime;
+import io.sailfish.llama.RuntimeConfig;
+import java.nio.file.Path;
+
+/** Loads real models. */
+final class DefaultRuntimeFactory {
+  private DefaultRuntimeFactory() {}
+
+  static LlamaRuntime load(Path model, RuntimeConfig config) {
+    throw new UnsupportedOperationException("no engine is built in yet: " + model + " " + config);
+  }
+}

@@ -1,0 +1,82 @@
+package io.sailfish.spark;
+
+import io.sailfish.llama.RuntimeInfo;
+import io.sailfish.spark.catalyst.SailfishExtensions;
+import io.sailfish.spark.conf.SailfishConf;
+import java.io.Serializable;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.apache.spark.SparkConf;
+import org.apache.spark.SparkContext;
+import org.apache.spark.api.plugin.DriverPlugin;
+import org.apache.spark.api.plugin.PluginContext;
+import scala.Tuple2;
+
+/** Checks the settings when the application starts and brings in the SQL functions. */
+final class SailfishDriverPlugin implements DriverPlugin {
+  private static final String EXTENSIONS = "spark.sql.extensions";
+
+  /** An executor's message: it has loaded a model. */
+  record ModelLoaded(String model, RuntimeInfo info) implements Serializable {}
+
+  @Override
+  public Map<String, String> init(SparkContext sc, PluginContext context) {
+    SparkConf spark = context.conf(); // the live one; sc.getConf() is a copy
+    SailfishConf conf = SailfishConf.of(all(spark));
+    requireModels(conf);
+    String extension = SailfishExtensions.class.getName();
+    String others = spark.get(EXTENSIONS, "");
+    if (!List.of(others.split(",")).contains(extension)) {
+      spark.set(EXTENSIONS, others.isBlank() ? extension : others + "," + extension);
+    }
+    return Map.of();
+  }
+
+  @Override
+  public Object receive(Object message) {
+    if (message instanceof ModelLoaded loaded) {
+      LoadedModels.add(loaded.model(), loaded.info());
+    }
+    return null;
+  }
+
+  @Override
+  public void shutdown() {
+    LoadedModels.clear();
+  }
+
+  private static void requireModels(SailfishConf conf) {
+    Map<String, String> models = conf.models();
+    if (models.isEmpty()) {
+      throw new IllegalArgumentException(
+          "no model is configured: set "
+              + SailfishConf.MODEL_PATH.key()
+              + " to a GGUF file or a model folder, or "
+              + SailfishConf.NAMED_PATH);
+    }
+    models.forEach(
+        (name, path) -> {
+          if (path.isBlank()) {
+            throw new IllegalArgumentException("the path of the model " + name + " is empty");
+          }
+        });
+    String chosen = conf.value(SailfishConf.MODEL_DEFAULT);
+    if (!chosen.isBlank() && !models.containsKey(chosen)) {
+      throw new IllegalArgumentException(
+          SailfishConf.MODEL_DEFAULT.key()
+              + " is '"
+              + chosen
+              + "', but the configured models are "
+              + String.join(", ", models.keySet()));
+    }
+  }
+
+  static Map<String, String> all(SparkConf conf) {
+    Map<String, String> all = new HashMap<>();
+    for (Tuple2<String, String> setting : conf.getAll()) {
+      all.put(setting._1(), setting._2());
+    }
+    return all;
+  }
+}

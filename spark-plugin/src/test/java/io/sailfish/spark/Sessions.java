@@ -1,0 +1,39 @@
+package io.sailfish.spark;
+
+import java.nio.file.Path;
+import org.apache.spark.sql.SparkSession;
+
+/** Spark sessions for tests; one at a time in a JVM. */
+public final class Sessions {
+  static final Path FOLDER = Path.of("target", "spark-test").toAbsolutePath();
+
+  private Sessions() {}
+
+  /** Settings that all test sessions share. */
+  static SparkSession.Builder builder() {
+    return SparkSession.builder()
+        .master("local[2]")
+        .appName("test")
+        .config("spark.ui.enabled", "false")
+        .config("spark.sql.shuffle.partitions", "2")
+        .config("spark.sql.warehouse.dir", FOLDER.resolve("warehouse").toString())
+        .config("spark.plugins", SailfishPlugin.class.getName());
+  }
+
+  /** With a fake model under the name {@code default} and another named {@code second}. */
+  public static SparkSession fake() {
+    return builder()
+        .config(
+            "spark.sailfish.model.path", FakeRuntimeFactory.model(FOLDER.resolve("m"), "default"))
+        .config(
+            "spark.sailfish.models.second.path",
+            FakeRuntimeFactory.model(FOLDER.resolve("m"), "second", "delayMs=5"))
+        .getOrCreate();
+  }
+
+  public static void stop(SparkSession session) {
+    session.stop();
+    SparkSession.clearActiveSession();
+    SparkSession.clearDefaultSession();
+  }
+}
