@@ -1,0 +1,50 @@
+package io.sailfish.kernels.cuda;
+
+import io.sailfish.kernels.KernelException;
+import java.util.List;
+
+/**
+ * Measuring tools on the card: a kernel that reads memory as fast as plain loads can, and one that
+ * fills memory with noise. Twin of memory_probe.cu.
+ */
+public final class MemoryProbe {
+  private static final String MODULE = "memory_probe";
+  private static final int LOAD_BYTES = 16;
+  private static final int THREADS = 512;
+
+  private static final KernelSpec READ =
+      KernelSpec.kernel(MODULE, "memory_probe_read").in("src").i64("loads").out("sink").build();
+  private static final KernelSpec FILL =
+      KernelSpec.kernel(MODULE, "memory_probe_fill").out("dst").i64("words").i32("seed").build();
+
+  static final List<KernelSpec> SPECS = List.of(READ, FILL);
+
+  private MemoryProbe() {}
+
+  /**
+   * Queues one pass over {@code bytes} bytes.
+   *
+   * @param bytes a multiple of 16
+   * @param sink 4 writable bytes, hardly ever written
+   * @param blocksPerMultiprocessor blocks of 512 threads
+   */
+  public static void read(
+      CudaStream stream, long src, long bytes, long sink, int blocksPerMultiprocessor) {
+    Arguments.aligned("memory probe", "src", src, LOAD_BYTES);
+    if (bytes <= 0 || bytes % LOAD_BYTES != 0) {
+      throw new KernelException("memory probe", "bytes", "a positive multiple of 16", bytes);
+    }
+    int blocks = stream.device().properties().multiprocessors() * blocksPerMultiprocessor;
+    stream.launch(READ, LaunchGeometry.of(blocks, THREADS), src, bytes / LOAD_BYTES, sink);
+  }
+
+  /** Queues filling {@code bytes} bytes (a multiple of 4) with noise. */
+  public static void fill(CudaStream stream, long dst, long bytes, int seed) {
+    Arguments.aligned("memory probe", "dst", dst, Integer.BYTES);
+    if (bytes <= 0 || bytes % Integer.BYTES != 0) {
+      throw new KernelException("memory probe", "bytes", "a positive multiple of 4", bytes);
+    }
+    int blocks = stream.device().properties().multiprocessors() * 8;
+    stream.launch(FILL, LaunchGeometry.of(blocks, THREADS), dst, bytes / Integer.BYTES, seed);
+  }
+}
