@@ -40,6 +40,10 @@ public final class Engine implements AutoCloseable {
   private final EngineCounters counters = new EngineCounters();
   private final LinkedBlockingQueue<Runnable> commands = new LinkedBlockingQueue<>();
   private final ExecutorService answers;
+
+  /** Ends of rows, handed over once the metrics of their step can be seen. */
+  private final List<Runnable> ends = new ArrayList<>();
+
   private final Thread thread;
   private volatile EngineMetrics metrics = new EngineCounters().snapshot(0);
   private boolean closing;
@@ -191,6 +195,7 @@ public final class Engine implements AutoCloseable {
 
   private void accept(Ticket ticket) {
     if (ticket.isDone()) {
+      counters.cancelledRows++;
       return;
     }
     Row.Key key = Row.Key.of(ticket.request());
@@ -235,7 +240,13 @@ public final class Engine implements AutoCloseable {
     } catch (RuntimeException | OutOfMemoryError e) {
       failRunning(e);
     }
+    publish();
+  }
+
+  private void publish() {
     metrics = counters.snapshot(scheduler.preemptions());
+    ends.forEach(answers::execute);
+    ends.clear();
   }
 
   private void apply(BatchPlan plan, StepExecutor.Logits output) {
@@ -341,7 +352,7 @@ public final class Engine implements AutoCloseable {
     counters.finishedRows++;
     counters.sharedRows += row.tickets.size() - 1;
     forget(row);
-    answers.execute(() -> row.answer(finish, tokenizer));
+    ends.add(() -> row.answer(finish, tokenizer));
   }
 
   private void failNotANumber(Row row) {
@@ -357,7 +368,7 @@ public final class Engine implements AutoCloseable {
   private void fail(Row row, RuntimeFailure failure) {
     counters.failedRows++;
     forget(row);
-    answers.execute(() -> row.fail(failure));
+    ends.add(() -> row.fail(failure));
   }
 
   private void forget(Row row) {
@@ -398,7 +409,7 @@ public final class Engine implements AutoCloseable {
       fail(row, reason);
     }
     scheduler.dropRunning();
-    metrics = counters.snapshot(scheduler.preemptions());
+    publish();
     answers.shutdown();
     try {
       executor.close();

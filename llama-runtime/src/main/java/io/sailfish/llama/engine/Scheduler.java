@@ -125,9 +125,10 @@ final class Scheduler {
     int end = step.rows() + limits.prefillTokens();
     int scoreEnd = limits.scoreRows();
     for (Sequence sequence : running) {
-      if (sequence.pending() > 1) {
+      if (sequence.pending() > 0) {
         planPrompt(step, sequence, end - step.rows());
-      } else if (sequence.scores() && sequence.pending() == 0) {
+      } else if (sequence.scores()) {
+        // Never in the step of the prompt's end: the tail has to be there before it is copied.
         scoreEnd -= planContinuations(step, sequence, Math.min(end - step.rows(), scoreEnd));
       }
     }
@@ -138,7 +139,7 @@ final class Scheduler {
   private void planDecoding(BatchPlanBuilder step) {
     for (int i = 0; i < running.size(); i++) {
       Sequence sequence = running.get(i);
-      if (sequence.pending() == 1 && reserve(sequence)) {
+      if (sequence.pending() == 1 && !sequence.scores() && reserve(sequence)) {
         step.add(sequence, 1);
         sequence.advance(sequence.length(), pool);
       }

@@ -1,0 +1,132 @@
+package io.sailfish.llama.engine;
+
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.Set;
+import java.util.concurrent.CountDownLatch;
+
+/**
+ * A model without maths: a slot of its "KV cache" holds the token written there, a row reads all
+ * slots of its prefix through its block table, and its logits are a hash of what it read. So an
+ * answer is right only if every block held what it should when it was read.
+ */
+final class FakeModel implements StepExecutor {
+  static final int VOCABULARY = 61;
+  private static final int NOTHING = -1;
+
+  private final int blockTokens;
+  private final int[] slots;
+  int steps;
+  int largestStep;
+  int mostParts;
+  long rows;
+  boolean closed;
+
+  /** Throws this at the next step, once. */
+  volatile RuntimeException failNext;
+
+  /** Steps wait for it. */
+  volatile CountDownLatch gate = new CountDownLatch(0);
+
+  /** A row whose newest token is this has NaN logits. */
+  int poison = NOTHING;
+
+  FakeModel(int numBlocks, int blockTokens) {
+    this.blockTokens = blockTokens;
+    this.slots = new int[numBlocks * blockTokens];
+    Arrays.fill(slots, NOTHING);
+  }
+
+  /** Logits after these tokens, straight from the definition. */
+  static float[] logits(int[] tokens, int length) {
+    long hash = 17;
+    for (int i = 0; i < length; i++) {
+      hash = fold(hash, tokens[i]);
+    }
+    return logits(hash);
+  }
+
+  @Override
+  public int vocabulary() {
+    return VOCABULARY;
+  }
+
+  @Override
+  public Logits execute(BatchPlan plan) {
+    try {
+      gate.await();
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
+    RuntimeException failure = failNext;
+    if (failure != null) {
+      failNext = null;
+      throw failure;
+    }
+    steps++;
+    rows += plan.rows();
+    largestStep = Math.max(largestStep, plan.rows());
+    mostParts = Math.max(mostParts, plan.parts().size());
+    copyBlocks(plan.blockCopies());
+    write(plan);
+    float[][] outputs = new float[plan.logitRows().length][];
+    for (int i = 0; i < outputs.length; i++) {
+      outputs[i] = read(plan, plan.logitRows()[i]);
+    }
+    return (index, dst) -> System.arraycopy(outputs[index], 0, dst, 0, VOCABULARY);
+  }
+
+  @Override
+  public void close() {
+    closed = true;
+  }
+
+  private void copyBlocks(int[] pairs) {
+    for (int i = 0; i < pairs.length; i += 2) {
+      System.arraycopy(
+          slots, pairs[i] * blockTokens, slots, pairs[i + 1] * blockTokens, blockTokens);
+    }
+  }
+
+  private void write(BatchPlan plan) {
+    Set<Integer> written = new HashSet<>();
+    for (int row = 0; row < plan.rows(); row++) {
+      if (!written.add(plan.slots()[row])) {
+        throw new AssertionError("two rows of a step write slot " + plan.slots()[row]);
+      }
+      slots[plan.slots()[row]] = plan.tokenIds()[row];
+    }
+  }
+
+  private float[] read(BatchPlan plan, int row) {
+    int sequence = plan.rowSequences()[row];
+    if (row < plan.queryStarts()[sequence] || row >= plan.queryStarts()[sequence + 1]) {
+      throw new AssertionError("row " + row + " is not in its sequence's range");
+    }
+    long hash = 17;
+    int token = NOTHING;
+    for (int position = 0; position <= plan.positions()[row]; position++) {
+      int block = plan.blockTables()[sequence * plan.blockTableStride() + position / blockTokens];
+      token = slots[block * blockTokens + position % blockTokens];
+      hash = fold(hash, token);
+    }
+    float[] logits = logits(hash);
+    if (token == poison) {
+      logits[3] = Float.NaN;
+    }
+    return logits;
+  }
+
+  private static long fold(long hash, int token) {
+    long h = (hash ^ (token + 7)) * 0x9E3779B97F4A7C15L;
+    return h ^ h >>> 29;
+  }
+
+  private static float[] logits(long hash) {
+    float[] logits = new float[VOCABULARY];
+    for (int i = 0; i < VOCABULARY; i++) {
+      logits[i] = (fold(hash, i) >>> 40) / (float) (1 << 22);
+    }
+    return logits;
+  }
+}
