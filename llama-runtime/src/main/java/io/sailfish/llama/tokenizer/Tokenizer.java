@@ -9,6 +9,12 @@ public interface Tokenizer extends AutoCloseable {
   int[] encodeText(String text);
 
   /**
+   * A row's text made safe to stand in a chat template: see {@link
+   * io.sailfish.llama.template.UserText}. To be called on every message content before rendering.
+   */
+  String escape(String userText);
+
+  /**
    * Ids of a rendered chat prompt: special tokens that the template wrote become control tokens,
    * those spelled inside {@link io.sailfish.llama.template.UserText} do not. Adds bos if the model
    * wants one and the prompt does not start with it.

@@ -1,0 +1,71 @@
+package io.sailfish.llama;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.URISyntaxException;
+import java.net.URL;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+
+/**
+ * The golden files under {@code src/test/resources/golden}: tiny random Llamas and what
+ * transformers computes with them (tools/golden/make_tiny_llama.py).
+ *
+ * @param prompt ids
+ * @param greedy the 32 ids that follow
+ * @param vocabulary columns of the logits
+ * @param logits {@code [prompt + greedy, vocabulary]}: after each position of prompt and greedy ids
+ */
+public record Golden(String variant, int[] prompt, int[] greedy, int vocabulary, float[] logits) {
+  /** All of them; the file names say what is special. */
+  public static final List<String> VARIANTS =
+      List.of("plain", "tied", "llama3", "linear", "headdim");
+
+  public static Golden load(String variant) {
+    try {
+      JsonNode doc = new ObjectMapper().readTree(Files.readString(file(variant + ".json")));
+      byte[] bytes = Files.readAllBytes(file(variant + ".logits.f32"));
+      float[] logits = new float[bytes.length / 4];
+      ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer().get(logits);
+      return new Golden(
+          variant,
+          ids(doc.get("prompt")),
+          ids(doc.get("greedy")),
+          doc.get("vocabulary").asInt(),
+          logits);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** The variant's GGUF file. */
+  public static Path model(String variant) {
+    return file(variant + ".gguf");
+  }
+
+  /** A golden file by its name. */
+  public static Path file(String name) {
+    URL url = Golden.class.getResource("/golden/" + name);
+    if (url == null) {
+      throw new IllegalArgumentException("no golden file " + name);
+    }
+    try {
+      return Path.of(url.toURI());
+    } catch (URISyntaxException e) {
+      throw new IllegalArgumentException(name, e);
+    }
+  }
+
+  private static int[] ids(JsonNode array) {
+    int[] ids = new int[array.size()];
+    for (int i = 0; i < ids.length; i++) {
+      ids[i] = array.get(i).asInt();
+    }
+    return ids;
+  }
+}
