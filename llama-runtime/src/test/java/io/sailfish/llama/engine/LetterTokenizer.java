@@ -11,6 +11,11 @@ final class LetterTokenizer implements Tokenizer {
   }
 
   @Override
+  public String escape(String userText) {
+    return userText;
+  }
+
+  @Override
   public int[] encodePrompt(String rendered) {
     return encodeText(rendered);
   }
