@@ -195,7 +195,6 @@ public final class Engine implements AutoCloseable {
 
   private void accept(Ticket ticket) {
     if (ticket.isDone()) {
-      counters.cancelledRows++;
       return;
     }
     Row.Key key = Row.Key.of(ticket.request());
@@ -211,9 +210,9 @@ public final class Engine implements AutoCloseable {
   }
 
   private void drop(Ticket ticket) {
+    counters.cancelledRows++;
     Row row = rowsByKey.get(Row.Key.of(ticket.request()));
     if (row != null && row.tickets.remove(ticket) && row.tickets.isEmpty()) {
-      counters.cancelledRows++;
       forget(row);
     }
   }

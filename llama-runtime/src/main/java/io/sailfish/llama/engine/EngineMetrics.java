@@ -12,7 +12,7 @@ package io.sailfish.llama.engine;
  * @param scoredTokens continuation tokens scored
  * @param finishedRows rows that ended with a result
  * @param failedRows rows that ended with an error
- * @param cancelledRows rows that nobody wanted any more
+ * @param cancelledRows requests cancelled before they had an answer
  * @param sharedRows requests answered by an equal one in flight
  * @param preemptions times a running row was put back because the KV cache was full
  * @param waitNanos time from submission to the first step, summed over rows

@@ -94,7 +94,7 @@ class EngineTest {
               });
       check(request, tickets.get(1).join(), "kept");
       assertTrue(tickets.get(0).isCancelled());
-      assertEquals(0, engine.metrics().cancelledRows());
+      assertEquals(1, engine.metrics().cancelledRows());
     }
   }
 
