@@ -6,21 +6,25 @@ package io.sailfish.kernels.format;
  * tests and benchmarks iterate over this list.
  */
 public enum QuantFormat {
-  F32("f32", 1, 4),
-  F16("f16", 1, 2),
-  BF16("bf16", 1, 2),
-  Q8_0("q8_0", 32, 34),
-  Q4_0("q4_0", 32, 18),
-  Q4_1("q4_1", 32, 20);
+  F32("f32", 1, 4, new F32(), 0),
+  F16("f16", 1, 2, new F16(), 0x1p-11),
+  BF16("bf16", 1, 2, new BF16(), 0x1p-8),
+  Q8_0("q8_0", 32, 34, new Q8_0(), 0.005),
+  Q4_0("q4_0", 32, 18, new Q4_0(), 0.126),
+  Q4_1("q4_1", 32, 20, new Q4_1(), 0.068);
 
   private final String id;
   private final int blockLength;
   private final int blockBytes;
+  private final Codec codec;
+  private final double tolerance;
 
-  QuantFormat(String id, int blockLength, int blockBytes) {
+  QuantFormat(String id, int blockLength, int blockBytes, Codec codec, double tolerance) {
     this.id = id;
     this.blockLength = blockLength;
     this.blockBytes = blockBytes;
+    this.codec = codec;
+    this.tolerance = tolerance;
   }
 
   /** Lower-case name in files, keys and kernel entries. */
@@ -34,6 +38,18 @@ public enum QuantFormat {
 
   public int blockBytes() {
     return blockBytes;
+  }
+
+  public Codec codec() {
+    return codec;
+  }
+
+  /**
+   * Largest error that encoding may put on a weight, as a share of the largest magnitude in its
+   * block.
+   */
+  public double tolerance() {
+    return tolerance;
   }
 
   /**

@@ -1,0 +1,61 @@
+package io.sailfish.kernels.cpu;
+
+import com.sun.management.HotSpotDiagnosticMXBean;
+import com.sun.management.OperatingSystemMXBean;
+import java.io.IOException;
+import java.lang.management.BufferPoolMXBean;
+import java.lang.management.ManagementFactory;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/** What the host and the JVM's limits leave for off-heap memory. */
+final class HostMemory {
+  private HostMemory() {}
+
+  /** The smaller of what the JVM lets direct buffers take and what the machine has available. */
+  static long freeBytes() {
+    return Math.max(0, Math.min(freeDirectBytes(), available()));
+  }
+
+  static long freeDirectBytes() {
+    long used = 0;
+    for (BufferPoolMXBean pool : ManagementFactory.getPlatformMXBeans(BufferPoolMXBean.class)) {
+      if (pool.getName().equals("direct")) {
+        used = pool.getTotalCapacity();
+      }
+    }
+    return directLimit() - used;
+  }
+
+  /** {@code -XX:MaxDirectMemorySize}; without it HotSpot takes the largest heap. */
+  static long directLimit() {
+    HotSpotDiagnosticMXBean hotspot =
+        ManagementFactory.getPlatformMXBean(HotSpotDiagnosticMXBean.class);
+    long limit = Long.parseLong(hotspot.getVMOption("MaxDirectMemorySize").getValue());
+    return limit > 0 ? limit : Runtime.getRuntime().maxMemory();
+  }
+
+  private static long available() {
+    var system =
+        (OperatingSystemMXBean)
+            ManagementFactory.getPlatformMXBean(java.lang.management.OperatingSystemMXBean.class);
+    // In a container the bean knows the container's limit; the page cache counts as free only for
+    // the kernel's own estimate, which knows nothing of containers.
+    long free = system.getFreeMemorySize();
+    long kernel = kernelEstimate();
+    return kernel < 0 ? free : Math.min(Math.max(kernel, free), system.getTotalMemorySize());
+  }
+
+  private static long kernelEstimate() {
+    try {
+      for (String line : Files.readAllLines(Path.of("/proc/meminfo"))) {
+        if (line.startsWith("MemAvailable:")) {
+          return Long.parseLong(line.replaceAll("[^0-9]", "")) * 1024;
+        }
+      }
+    } catch (IOException e) {
+      return -1; // not Linux
+    }
+    return -1;
+  }
+}

@@ -1,0 +1,72 @@
+package io.sailfish.kernels.cpu;
+
+/**
+ * The inner loops of {@link VectorOps}, in vectors ({@link VectorMath}) and in plain Java ({@link
+ * PlainMath}). Both give the same bits: each result is one fixed sequence of fp32 operations, and
+ * sums across elements go through {@link #PARTIAL_SUMS} partial sums in a fixed order whatever the
+ * width of a vector.
+ *
+ * <p>Matrices are array, offset and stride rather than objects: these calls last less than a
+ * microsecond, and the compiler must see nothing but arrays.
+ */
+interface PanelMath {
+  /** Element i is added to partial sum i % 16; they are added up as a binary tree. */
+  int PARTIAL_SUMS = 16;
+
+  /** One line for people: instruction set or why there is none. */
+  String describe();
+
+  /** w[k · 32 + c] = weight of input k, column c of the staged units. */
+  void decode(PanelLayout layout, int[] words, int units, float[] w);
+
+  /**
+   * tile[r, c] = fma chain over ascending k of x[r, k] · w[k, c], from 0 if {@code fresh}, else
+   * from what the tile holds. {@code cols} is a multiple of 16.
+   */
+  void multiply(Block tile, Block x, Block w, int rows, int cols, int inner, boolean fresh);
+
+  /**
+   * {@link #decode} and {@link #multiply} for one row, without the way through memory where the
+   * layout allows it.
+   *
+   * @param x the row's inputs of these units
+   * @param scratch as large as {@code decode} of these units needs
+   */
+  void multiplyRow(
+      PanelLayout layout,
+      int[] words,
+      int units,
+      Block x,
+      Block tile,
+      float[] scratch,
+      boolean fresh);
+
+  /** Sum of squares of {@code count} floats, in {@link #PARTIAL_SUMS} chains. */
+  float sumOfSquares(float[] x, int at, int count);
+
+  /** y[i] = (x[i] · scale) · weight[i]. */
+  void scale(float[] y, int yAt, float[] x, int xAt, float[] weight, float scale, int count);
+
+  /** gate[i] = silu(gate[i]) · up[i] for a multiple of 16. */
+  void siluMultiply(float[] gate, float[] up, int count);
+
+  /**
+   * x[i] = exp(x[i] - largest of the first {@code count}), zero from {@code count} up to the next
+   * multiple of 16; returns the sum in {@link #PARTIAL_SUMS} chains.
+   */
+  float softmaxNumerators(float[] x, int at, int count);
+
+  /** A window on a row-major matrix; moved, not made anew, in the innermost loops. */
+  final class Block {
+    float[] data;
+    int at;
+    int stride;
+
+    Block on(float[] array, int offset, int rowStride) {
+      data = array;
+      at = offset;
+      stride = rowStride;
+      return this;
+    }
+  }
+}

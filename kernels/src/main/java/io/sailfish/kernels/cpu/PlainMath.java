@@ -1,0 +1,110 @@
+package io.sailfish.kernels.cpu;
+
+import java.util.Arrays;
+
+/** {@link PanelMath} without the Vector API: the same operations, an element at a time. */
+final class PlainMath implements PanelMath {
+  private final String description;
+
+  PlainMath(String description) {
+    this.description = description;
+  }
+
+  @Override
+  public String describe() {
+    return description;
+  }
+
+  @Override
+  public void decode(PanelLayout layout, int[] words, int units, float[] w) {
+    int columns = PanelLayout.COLUMNS;
+    for (int unit = 0; unit < units; unit++) {
+      int to = unit * layout.unitInner() * columns;
+      for (int c = 0; c < columns; c++) {
+        layout.decodeColumn(words, unit * layout.unitWords(), c, w, to + c, columns);
+      }
+    }
+  }
+
+  @Override
+  public void multiply(Block tile, Block x, Block w, int rows, int cols, int inner, boolean fresh) {
+    for (int r = 0; r < rows; r++) {
+      int to = tile.at + r * tile.stride;
+      if (fresh) {
+        Arrays.fill(tile.data, to, to + cols, 0);
+      }
+      for (int k = 0; k < inner; k++) {
+        float factor = x.data[x.at + r * x.stride + k];
+        int from = w.at + k * w.stride;
+        for (int c = 0; c < cols; c++) {
+          tile.data[to + c] = Math.fma(factor, w.data[from + c], tile.data[to + c]);
+        }
+      }
+    }
+  }
+
+  @Override
+  public void multiplyRow(
+      PanelLayout layout,
+      int[] words,
+      int units,
+      Block x,
+      Block tile,
+      float[] scratch,
+      boolean fresh) {
+    decode(layout, words, units, scratch);
+    Block w = new Block().on(scratch, 0, PanelLayout.COLUMNS);
+    multiply(tile, x, w, 1, PanelLayout.COLUMNS, units * layout.unitInner(), fresh);
+  }
+
+  @Override
+  public float sumOfSquares(float[] x, int at, int count) {
+    float[] partial = new float[PARTIAL_SUMS];
+    for (int i = 0; i < count; i++) {
+      float value = x[at + i];
+      partial[i % PARTIAL_SUMS] = Math.fma(value, value, partial[i % PARTIAL_SUMS]);
+    }
+    return sum(partial);
+  }
+
+  /** Adds the partial sums as a binary tree, in place. */
+  static float sum(float[] partial) {
+    for (int width = PARTIAL_SUMS / 2; width > 0; width /= 2) {
+      for (int i = 0; i < width; i++) {
+        partial[i] += partial[i + width];
+      }
+    }
+    return partial[0];
+  }
+
+  @Override
+  public void scale(
+      float[] y, int yAt, float[] x, int xAt, float[] weight, float scale, int count) {
+    for (int i = 0; i < count; i++) {
+      y[yAt + i] = x[xAt + i] * scale * weight[i];
+    }
+  }
+
+  @Override
+  public void siluMultiply(float[] gate, float[] up, int count) {
+    for (int i = 0; i < count; i++) {
+      gate[i] = FastExp.silu(gate[i]) * up[i];
+    }
+  }
+
+  @Override
+  public float softmaxNumerators(float[] x, int at, int count) {
+    float largest = Float.NEGATIVE_INFINITY;
+    for (int i = 0; i < count; i++) {
+      largest = Math.max(largest, x[at + i]);
+    }
+    float[] partial = new float[PARTIAL_SUMS];
+    for (int i = 0; i < count; i++) {
+      x[at + i] = FastExp.exp(x[at + i] - largest);
+      partial[i % PARTIAL_SUMS] += x[at + i];
+    }
+    int padded = (count + PARTIAL_SUMS - 1) / PARTIAL_SUMS * PARTIAL_SUMS;
+    Arrays.fill(x, at + count, at + padded, 0);
+    return sum(partial);
+  }
+}

@@ -1,0 +1,188 @@
+package io.sailfish.kernels.cpu;
+
+import static jdk.incubator.vector.VectorOperators.LSHL;
+
+import java.util.Arrays;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorSpecies;
+
+/** {@link PanelMath} with {@code jdk.incubator.vector}. Loaded only where the module is there. */
+final class VectorMath implements PanelMath {
+  private static final VectorSpecies<Float> F = VectorWidth.FLOATS;
+  private static final int LANES = F.length();
+  private static final int COLUMNS = PanelLayout.COLUMNS;
+
+  @Override
+  public String describe() {
+    return "%d-bit vectors".formatted(F.vectorBitSize());
+  }
+
+  @Override
+  public void decode(PanelLayout layout, int[] words, int units, float[] w) {
+    switch (layout.kind()) {
+      case FLOAT -> VectorDecode.floats(words, units * COLUMNS, w);
+      case HALF -> VectorDecode.halves(words, units, w);
+      case BFLOAT -> VectorDecode.brainFloats(words, units, w);
+      case BYTE, NIBBLE, NIBBLE_MIN -> decodeScaled(layout, words, units, w);
+      case ENCODED -> decodeEncoded(layout, words, units, w);
+    }
+  }
+
+  private static void decodeScaled(PanelLayout layout, int[] words, int units, float[] w) {
+    int unitFloats = layout.unitInner() * COLUMNS;
+    float[] scales = new float[2 * COLUMNS];
+    for (int unit = 0; unit < units; unit++) {
+      int from = unit * layout.unitWords();
+      int codes = from + layout.codeWords();
+      scales(layout, words, from, scales, 0);
+      if (layout.kind() == PanelLayout.Kind.BYTE) {
+        VectorDecode.bytes(words, codes, scales, 0, w, unit * unitFloats);
+      } else {
+        VectorDecode.nibbles(words, codes, scales, 0, w, unit * unitFloats);
+      }
+    }
+  }
+
+  private static void scales(PanelLayout layout, int[] words, int from, float[] scales, int at) {
+    if (layout.kind() == PanelLayout.Kind.NIBBLE_MIN) {
+      VectorDecode.scalesAndMinima(words, from, scales, at);
+      return;
+    }
+    VectorDecode.pairedScales(words, from, scales, at);
+    if (layout.kind() == PanelLayout.Kind.NIBBLE) {
+      VectorDecode.minimaOfScales(scales, at);
+    }
+  }
+
+  private static void decodeEncoded(PanelLayout layout, int[] words, int units, float[] w) {
+    for (int unit = 0; unit < units; unit++) {
+      int to = unit * layout.unitInner() * COLUMNS;
+      for (int c = 0; c < COLUMNS; c++) {
+        layout.decodeColumn(words, unit * layout.unitWords(), c, w, to + c, COLUMNS);
+      }
+    }
+  }
+
+  @Override
+  public void multiply(Block tile, Block x, Block w, int rows, int cols, int inner, boolean fresh) {
+    VectorProduct.multiply(tile, x, w, rows, cols, inner, fresh);
+  }
+
+  @Override
+  public void multiplyRow(
+      PanelLayout layout,
+      int[] words,
+      int units,
+      Block x,
+      Block tile,
+      float[] scratch,
+      boolean fresh) {
+    boolean nibbles =
+        layout.kind() == PanelLayout.Kind.NIBBLE || layout.kind() == PanelLayout.Kind.NIBBLE_MIN;
+    if (!nibbles) {
+      decode(layout, words, units, scratch);
+      Block w = new Block().on(scratch, 0, COLUMNS);
+      multiply(tile, x, w, 1, COLUMNS, units * layout.unitInner(), fresh);
+      return;
+    }
+    for (int unit = 0; unit < units; unit++) {
+      scales(layout, words, unit * layout.unitWords(), scratch, unit * 2 * COLUMNS);
+    }
+    VectorRow.nibbles(
+        words, layout.codeWords(), layout.unitWords(), units, scratch, x, tile, fresh);
+  }
+
+  @Override
+  public float sumOfSquares(float[] x, int at, int count) {
+    float[] partial = new float[PARTIAL_SUMS];
+    int whole = count - count % PARTIAL_SUMS;
+    for (int lane = 0; lane < PARTIAL_SUMS; lane += LANES) {
+      FloatVector sum = FloatVector.zero(F);
+      for (int i = lane; i < whole; i += PARTIAL_SUMS) {
+        FloatVector v = FloatVector.fromArray(F, x, at + i);
+        sum = v.fma(v, sum);
+      }
+      sum.intoArray(partial, lane);
+    }
+    for (int i = whole; i < count; i++) {
+      partial[i - whole] = Math.fma(x[at + i], x[at + i], partial[i - whole]);
+    }
+    return PlainMath.sum(partial);
+  }
+
+  @Override
+  public void scale(
+      float[] y, int yAt, float[] x, int xAt, float[] weight, float scale, int count) {
+    int i = 0;
+    for (; i + LANES <= count; i += LANES) {
+      FloatVector v = FloatVector.fromArray(F, x, xAt + i).mul(scale);
+      v.mul(FloatVector.fromArray(F, weight, i)).intoArray(y, yAt + i);
+    }
+    for (; i < count; i++) {
+      y[yAt + i] = x[xAt + i] * scale * weight[i];
+    }
+  }
+
+  @Override
+  public void siluMultiply(float[] gate, float[] up, int count) {
+    for (int i = 0; i < count; i += LANES) {
+      FloatVector v = FloatVector.fromArray(F, gate, i);
+      FloatVector silu = v.div(exp(v.neg()).add(1f));
+      silu.mul(FloatVector.fromArray(F, up, i)).intoArray(gate, i);
+    }
+  }
+
+  @Override
+  public float softmaxNumerators(float[] x, int at, int count) {
+    float largest = largest(x, at, count);
+    int padded = (count + PARTIAL_SUMS - 1) / PARTIAL_SUMS * PARTIAL_SUMS;
+    for (int i = 0; i < padded; i += LANES) {
+      exp(FloatVector.fromArray(F, x, at + i).sub(largest)).intoArray(x, at + i);
+    }
+    Arrays.fill(x, at + count, at + padded, 0);
+    float[] partial = new float[PARTIAL_SUMS];
+    for (int lane = 0; lane < PARTIAL_SUMS; lane += LANES) {
+      FloatVector sum = FloatVector.zero(F);
+      for (int i = lane; i < padded; i += PARTIAL_SUMS) {
+        sum = sum.add(FloatVector.fromArray(F, x, at + i));
+      }
+      sum.intoArray(partial, lane);
+    }
+    return PlainMath.sum(partial);
+  }
+
+  /** The order of a maximum does not matter. */
+  private static float largest(float[] x, int at, int count) {
+    FloatVector most = FloatVector.broadcast(F, Float.NEGATIVE_INFINITY);
+    int i = 0;
+    for (; i + LANES <= count; i += LANES) {
+      most = most.max(FloatVector.fromArray(F, x, at + i));
+    }
+    float largest = most.reduceLanes(VectorOperators.MAX);
+    for (; i < count; i++) {
+      largest = Math.max(largest, x[at + i]);
+    }
+    return largest;
+  }
+
+  /** {@link FastExp#exp}, the same operations. */
+  private static FloatVector exp(FloatVector x) {
+    FloatVector a = x.max(FastExp.LOWEST).min(FastExp.HIGHEST);
+    FloatVector rounder = FloatVector.broadcast(F, FastExp.ROUNDER);
+    FloatVector shifted = a.fma(FloatVector.broadcast(F, FastExp.LOG2_E), rounder);
+    FloatVector n = shifted.sub(rounder);
+    FloatVector r = n.fma(FloatVector.broadcast(F, -FastExp.LN2_HIGH), a);
+    r = n.fma(FloatVector.broadcast(F, -FastExp.LN2_LOW), r);
+    FloatVector p =
+        r.fma(FloatVector.broadcast(F, FastExp.C5), FloatVector.broadcast(F, FastExp.C4));
+    p = p.fma(r, FloatVector.broadcast(F, FastExp.C3));
+    p = p.fma(r, FloatVector.broadcast(F, FastExp.C2));
+    p = p.fma(r, FloatVector.broadcast(F, FastExp.C1));
+    p = p.fma(r, FloatVector.broadcast(F, FastExp.C0));
+    FloatVector e = p.fma(r.mul(r), r.add(1f));
+    IntVector power = shifted.reinterpretAsInts().lanewise(LSHL, 23);
+    return e.reinterpretAsInts().add(power).reinterpretAsFloats();
+  }
+}
