@@ -8,7 +8,7 @@ import java.io.Serializable;
  * @param backend {@code auto}, {@code cpu} or {@code cuda}
  * @param threads threads of the CPU backend, 0 = all processors the JVM sees
  * @param batchCap rows a step, 0 = measured at load
- * @param kvBytes memory for keys and values, 0 = {@code batchCap} rows of 512 tokens, at least one
+ * @param kvBytes memory for keys and values, 0 = {@code batchCap} rows of 256 tokens, at least one
  *     sequence of the context, otherwise at most half of what is free
  * @param contextTokens longest sequence, 0 = the model's own
  * @param prefillChunk tokens of prompt a step computes at most

@@ -20,7 +20,7 @@ record KvSizing(int contextTokens, int blockTokens, long blockBytes, long freeBy
    * Tokens a row of a full batch has on average before rows are put back, when the size is ours to
    * choose: rows of tables are short, so a whole context for each would be held for nothing.
    */
-  static final int TOKENS_PER_ROW = 512;
+  static final int TOKENS_PER_ROW = 256;
 
   static final String KV_KEY = "spark.sailfish.engine.kvBytes";
   static final String CONTEXT_KEY = "spark.sailfish.engine.contextTokens";
