@@ -1,5 +1,6 @@
 package io.sailfish.llama.engine;
 
+import io.sailfish.kernels.DeviceLostException;
 import io.sailfish.llama.RuntimeFailure;
 import io.sailfish.llama.RuntimeFailure.Kind;
 import io.sailfish.llama.engine.GenerationResult.Finish;
@@ -390,10 +391,11 @@ public final class Engine implements AutoCloseable {
   }
 
   private RuntimeFailure failure(Throwable cause) {
-    return cause instanceof RuntimeFailure failure
-        ? failure
-        : new RuntimeFailure(
-            Kind.RETRYABLE, "%s: a step failed: %s".formatted(config.name(), cause), cause);
+    if (cause instanceof RuntimeFailure failure) {
+      return failure;
+    }
+    Kind kind = cause instanceof DeviceLostException ? Kind.FATAL : Kind.RETRYABLE;
+    return new RuntimeFailure(kind, "%s: a step failed: %s".formatted(config.name(), cause), cause);
   }
 
   private void end(RuntimeFailure reason) {

@@ -4,7 +4,6 @@ import io.sailfish.kernels.Backend;
 import io.sailfish.kernels.Tensor;
 import io.sailfish.kernels.Weight;
 import io.sailfish.kernels.WeightSource;
-import io.sailfish.kernels.format.QuantFormat;
 import io.sailfish.llama.checkpoint.Checkpoint;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -103,15 +102,10 @@ public record LlamaWeights(Weight embedding, List<Layer> layers, Tensor outputNo
     private Tensor norm(String name, int cols) {
       WeightSource source = part(name, 1, cols);
       int bytes = Math.toIntExact(source.format().rowBytes(cols));
-      if (source.format() != QuantFormat.F32) {
-        throw new IllegalArgumentException(
-            "%s: norm %s is %s, only f32 is read"
-                .formatted(checkpoint.describe(), source.name(), source.format().id()));
-      }
       ByteBuffer encoded = ByteBuffer.allocate(bytes).order(ByteOrder.LITTLE_ENDIAN);
       source.readRows(0, 1, encoded);
       float[] values = new float[cols];
-      encoded.flip().asFloatBuffer().get(values);
+      source.format().codec().decode(encoded, 0, values, 0, cols);
       Tensor tensor = backend.floats(1, cols, name);
       backend.write(tensor, 0, values, 0, cols);
       return tensor;

@@ -1,0 +1,112 @@
+package io.sailfish.llama.engine;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.sailfish.kernels.Backend;
+import io.sailfish.kernels.cpu.CpuBackend;
+import io.sailfish.llama.Golden;
+import io.sailfish.llama.checkpoint.Checkpoint;
+import io.sailfish.llama.checkpoint.Checkpoints;
+import io.sailfish.llama.model.LlamaWeights;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Set;
+import java.util.function.Supplier;
+import java.util.stream.Stream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Tiny random Llamas through model and engine, against what transformers computed with them. */
+class LlamaGoldenTest {
+  private static final double LOGIT_TOLERANCE = 1e-4;
+
+  static Stream<Arguments> variantsAndBackends() {
+    List<Supplier<Backend>> backends =
+        List.of(CpuBackend::reference, () -> CpuBackend.open(2), () -> CpuBackend.plain(1));
+    return Golden.VARIANTS.stream().flatMap(v -> backends.stream().map(b -> Arguments.of(v, b)));
+  }
+
+  @ParameterizedTest(name = "{0} {index}")
+  @MethodSource("variantsAndBackends")
+  void logitsAreTransformersLogits(String variant, Supplier<Backend> backend) {
+    Golden golden = Golden.load(variant);
+    int[] tokens = Arrays.copyOf(golden.prompt(), golden.prompt().length + golden.greedy().length);
+    System.arraycopy(golden.greedy(), 0, tokens, golden.prompt().length, golden.greedy().length);
+    try (LlamaExecutor executor = executor(variant, backend.get())) {
+      double worst = 0;
+      float[] logits = new float[golden.vocabulary()];
+      int position = 0;
+      for (BatchPlan plan : everyRow(tokens)) {
+        StepExecutor.Logits output = executor.execute(plan);
+        for (int i = 0; i < plan.logitRows().length; i++, position++) {
+          output.read(i, logits);
+          for (int token = 0; token < logits.length; token++) {
+            float expected = golden.logits()[position * golden.vocabulary() + token];
+            worst = Math.max(worst, Math.abs(logits[token] - expected));
+          }
+        }
+      }
+      assertEquals(tokens.length, position);
+      assertTrue(worst <= LOGIT_TOLERANCE, "largest difference " + worst);
+    }
+  }
+
+  @ParameterizedTest(name = "{0} {index}")
+  @MethodSource("variantsAndBackends")
+  void greedyTokensAreTransformersTokens(String variant, Supplier<Backend> backend) {
+    Golden golden = Golden.load(variant);
+    try (Engine engine =
+        Engine.start(executor(variant, backend.get()), new LetterTokenizer(), config(variant))) {
+      SamplingParams params = SamplingParams.greedy(golden.greedy().length);
+      Ticket alone = engine.submit(GenerationRequest.generate(golden.prompt(), params));
+      assertArrayEquals(golden.greedy(), alone.join().tokens());
+      List<Ticket> together = new ArrayList<>();
+      for (int length = 1; length <= golden.prompt().length; length += 3) {
+        int[] prompt = Arrays.copyOf(golden.prompt(), length);
+        together.add(engine.submit(GenerationRequest.generate(prompt, params)));
+      }
+      Ticket again = engine.submit(GenerationRequest.generate(golden.prompt(), params));
+      assertArrayEquals(golden.greedy(), again.join().tokens(), "in a batch, with reused blocks");
+      assertTrue(again.join().reusedTokens() > 0);
+      together.forEach(Ticket::join);
+    }
+  }
+
+  /** Plans that compute the logits of all positions: the first token, then the rest in pieces. */
+  private static List<BatchPlan> everyRow(int[] tokens) {
+    int[] rest = Arrays.copyOfRange(tokens, 1, tokens.length);
+    Sequence sequence = new Sequence(new int[] {tokens[0]}, List.of(rest));
+    BlockPool pool = new BlockPool(64, LlamaEngine.BLOCK_TOKENS, false);
+    while (sequence.numBlocks() * pool.blockTokens() < tokens.length) {
+      sequence.addBlock(pool.take());
+    }
+    List<BatchPlan> plans = new ArrayList<>();
+    BatchPlanBuilder first = new BatchPlanBuilder(pool.blockTokens());
+    first.add(sequence, 1);
+    plans.add(first.build());
+    for (int offset = 0; offset < rest.length; offset += 19) {
+      int rows = Math.min(19, rest.length - offset);
+      BatchPlanBuilder step = new BatchPlanBuilder(pool.blockTokens());
+      int[] blocks = step.blockTable(sequence, 1 + offset + rows);
+      step.addContinuation(sequence, 0, offset, rows, blocks);
+      plans.add(step.build());
+    }
+    return plans;
+  }
+
+  private static LlamaExecutor executor(String variant, Backend backend) {
+    try (Checkpoint checkpoint = Checkpoints.open(Golden.model(variant))) {
+      LlamaWeights weights = LlamaWeights.load(checkpoint, backend);
+      return new LlamaExecutor(checkpoint.config(), weights, backend, config(variant));
+    }
+  }
+
+  private static EngineConfig config(String variant) {
+    return new EngineConfig(
+        variant, 8, "test", 256, 64, LlamaEngine.BLOCK_TOKENS, 64, true, Set.of());
+  }
+}
