@@ -27,7 +27,7 @@ public final class Sessions {
             "spark.sailfish.model.path", FakeRuntimeFactory.model(FOLDER.resolve("m"), "default"))
         .config(
             "spark.sailfish.models.second.path",
-            FakeRuntimeFactory.model(FOLDER.resolve("m"), "second", "delayMs=5"))
+            FakeRuntimeFactory.model(FOLDER.resolve("m"), "second", "delayMs=30"))
         .getOrCreate();
   }
 

@@ -55,7 +55,7 @@ public final class AiEvalExec extends SparkPlan implements UnaryExecNode {
 
   @Override
   public RDD<InternalRow> doExecute() {
-    Map<String, String> models = SessionConf.ofThread().models();
+    Map<String, String> models = SessionConf.of(session().sessionState().conf()).models();
     List<CallSpec> specs = new ArrayList<>();
     List<Expression> inputs = new ArrayList<>();
     for (PythonUDF call : ScalaInterop.<PythonUDF>list(calls)) {
@@ -121,7 +121,7 @@ public final class AiEvalExec extends SparkPlan implements UnaryExecNode {
   public String argString(int maxFields) {
     List<String> columns = new ArrayList<>();
     Set<String> models = new LinkedHashSet<>();
-    SailfishConf conf = SessionConf.ofThread();
+    SailfishConf conf = SessionConf.of(session().sessionState().conf());
     for (int i = 0; i < calls.size(); i++) {
       AiCall call = (AiCall) calls.apply(i);
       columns.add(call + " AS " + results.apply(i));

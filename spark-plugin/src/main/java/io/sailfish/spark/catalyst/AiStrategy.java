@@ -11,8 +11,11 @@ import org.apache.spark.sql.catalyst.expressions.NamedExpression;
 import org.apache.spark.sql.catalyst.expressions.PythonUDF;
 import org.apache.spark.sql.catalyst.plans.logical.ArrowEvalPython;
 import org.apache.spark.sql.catalyst.plans.logical.LogicalPlan;
+import org.apache.spark.sql.catalyst.plans.logical.OrderPreservingUnaryNode;
 import org.apache.spark.sql.catalyst.plans.logical.Project;
 import org.apache.spark.sql.catalyst.plans.logical.Repartition;
+import org.apache.spark.sql.catalyst.plans.logical.Sort;
+import org.apache.spark.sql.classic.SparkSession;
 import org.apache.spark.sql.execution.SparkPlan;
 import org.apache.spark.sql.execution.SparkStrategy;
 import org.apache.spark.sql.types.Metadata;
@@ -24,6 +27,12 @@ import scala.collection.immutable.Seq;
  * into one node above the other.
  */
 final class AiStrategy extends SparkStrategy {
+  private final SparkSession session;
+
+  AiStrategy(SparkSession session) {
+    this.session = session;
+  }
+
   @Override
   public Seq<SparkPlan> apply(LogicalPlan plan) {
     if (!(plan instanceof ArrowEvalPython node)) {
@@ -58,7 +67,7 @@ final class AiStrategy extends SparkStrategy {
   }
 
   private SparkPlan eval(Outputs calls, LogicalPlan child) {
-    SailfishConf conf = SessionConf.ofThread();
+    SailfishConf conf = SessionConf.of(session.sessionState().conf());
     return new AiEvalExec(
         ScalaInterop.seq(calls.calls),
         ScalaInterop.seq(calls.attributes),
@@ -68,10 +77,15 @@ final class AiStrategy extends SparkStrategy {
 
   /** A sorted child is left alone: whoever sorted it may rely on the order. */
   private static LogicalPlan spread(LogicalPlan child, int minPartitions) {
-    if (minPartitions == 0 || !child.outputOrdering().isEmpty()) {
-      return child;
-    }
-    return new Repartition(minPartitions, true, child);
+    return minPartitions == 0 || isSorted(child)
+        ? child
+        : new Repartition(minPartitions, true, child);
+  }
+
+  /** By a sort, even one whose column is dropped afterwards, which outputOrdering does not tell. */
+  private static boolean isSorted(LogicalPlan plan) {
+    boolean keepsOrder = plan instanceof OrderPreservingUnaryNode;
+    return plan instanceof Sort || keepsOrder && isSorted(plan.children().head());
   }
 
   /** Restores the columns of {@code node}. */

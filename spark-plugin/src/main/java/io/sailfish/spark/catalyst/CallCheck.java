@@ -1,14 +1,18 @@
 package io.sailfish.spark.catalyst;
 
 import io.sailfish.spark.conf.SailfishConf;
-import org.apache.spark.sql.SparkSession;
 import org.apache.spark.sql.catalyst.expressions.Expression;
 import org.apache.spark.sql.catalyst.plans.logical.LogicalPlan;
-import scala.runtime.AbstractFunction1;
+import org.apache.spark.sql.catalyst.rules.Rule;
+import org.apache.spark.sql.classic.SparkSession;
 import scala.runtime.BoxedUnit;
 
-/** Checks every call's constant arguments, and the settings, when a query has been analysed. */
-final class CallCheck extends AbstractFunction1<LogicalPlan, BoxedUnit> {
+/**
+ * Checks every call's constant arguments, and the settings, when a query has been analysed. A rule
+ * that changes nothing and not a check rule, as Spark wraps what those throw and loses its
+ * SQLSTATE.
+ */
+final class CallCheck extends Rule<LogicalPlan> {
   private final SparkSession session;
 
   CallCheck(SparkSession session) {
@@ -16,7 +20,7 @@ final class CallCheck extends AbstractFunction1<LogicalPlan, BoxedUnit> {
   }
 
   @Override
-  public BoxedUnit apply(LogicalPlan plan) {
+  public LogicalPlan apply(LogicalPlan plan) {
     plan.foreach(
         node -> {
           for (Expression e : ScalaInterop.<Expression>list(node.expressions())) {
@@ -26,11 +30,11 @@ final class CallCheck extends AbstractFunction1<LogicalPlan, BoxedUnit> {
           }
           return BoxedUnit.UNIT;
         });
-    return BoxedUnit.UNIT;
+    return plan;
   }
 
   private void checkCalls(Expression root) {
-    SailfishConf conf = SessionConf.ofThread();
+    SailfishConf conf = SessionConf.of(session.sessionState().conf());
     try {
       conf.requireStartupAsIn(SessionConf.of(session.sparkContext().conf()));
     } catch (IllegalArgumentException e) {
@@ -38,7 +42,7 @@ final class CallCheck extends AbstractFunction1<LogicalPlan, BoxedUnit> {
     }
     root.foreach(
         e -> {
-          if (e instanceof AiCall call && call.childrenResolved()) {
+          if (e instanceof AiCall call && call.resolved()) {
             BoundCall.of(call, conf.models());
           }
           return BoxedUnit.UNIT;

@@ -11,6 +11,7 @@ import org.apache.spark.sql.catalyst.plans.logical.FunctionSignature;
 import org.apache.spark.sql.catalyst.plans.logical.InputParameter;
 import org.apache.spark.sql.catalyst.plans.logical.NamedParametersSupport$;
 import org.apache.spark.sql.catalyst.rules.Rule;
+import org.apache.spark.sql.classic.SparkSession;
 import org.apache.spark.sql.execution.ColumnarRule;
 import org.apache.spark.sql.execution.SparkPlan;
 import org.apache.spark.sql.internal.SQLConf$;
@@ -48,9 +49,9 @@ public final class SailfishExtensions extends AbstractFunction1<SparkSessionExte
               arguments -> call(function, arguments)));
     }
     extensions.injectPostHocResolutionRule(session -> new HavingAboveAggregate());
-    extensions.injectCheckRule(session -> new CallCheck(session));
+    extensions.injectPostHocResolutionRule(session -> new CallCheck((SparkSession) session));
     extensions.injectOptimizerRule(session -> new EvalAfterSort());
-    extensions.injectPlannerStrategy(session -> new AiStrategy());
+    extensions.injectPlannerStrategy(session -> new AiStrategy((SparkSession) session));
     extensions.injectQueryStagePrepRule(session -> new SampleBarrier());
     extensions.injectColumnar(session -> new WithoutAdaptiveExecution());
     return BoxedUnit.UNIT;

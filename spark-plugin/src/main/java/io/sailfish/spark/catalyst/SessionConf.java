@@ -6,7 +6,11 @@ import java.util.HashMap;
 import java.util.Map;
 import org.apache.spark.SparkConf;
 import org.apache.spark.sql.catalyst.trees.CurrentOrigin$;
+import org.apache.spark.sql.classic.SparkSession;
+import org.apache.spark.sql.classic.SparkSession$;
+import org.apache.spark.sql.internal.SQLConf;
 import org.apache.spark.sql.internal.SQLConf$;
+import scala.Option;
 import scala.Tuple2;
 import scala.jdk.javaapi.CollectionConverters;
 
@@ -14,11 +18,18 @@ import scala.jdk.javaapi.CollectionConverters;
 final class SessionConf {
   private SessionConf() {}
 
-  /** Of the session that plans on this thread; the application's settings are part of it. */
+  /**
+   * Of the session that analyses a query on this thread. Not {@code SQLConf.get}: inside a view
+   * that holds only what the view's creator had set.
+   */
   static SailfishConf ofThread() {
-    Map<String, String> all =
-        new HashMap<>(CollectionConverters.asJava(SQLConf$.MODULE$.get().getAllConfs()));
-    return checked(all);
+    Option<SparkSession> active = SparkSession$.MODULE$.getActiveSession();
+    return of(active.isDefined() ? active.get().sessionState().conf() : SQLConf$.MODULE$.get());
+  }
+
+  /** A session's settings; the application's are part of them. */
+  static SailfishConf of(SQLConf conf) {
+    return checked(new HashMap<>(CollectionConverters.asJava(conf.getAllConfs())));
   }
 
   static SailfishConf of(SparkConf conf) {

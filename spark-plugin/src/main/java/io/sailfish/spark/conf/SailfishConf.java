@@ -291,10 +291,12 @@ public final class SailfishConf {
   }
 
   private static String nearest(String key) {
+    if (key.startsWith(PREFIX + "models.")) {
+      return NAMED_PATH;
+    }
     UTF8String wanted = UTF8String.fromString(key);
-    List<String> known = new ArrayList<>(ENTRIES.stream().map(ConfEntry::key).toList());
-    known.add(NAMED_PATH);
-    return known.stream()
+    return ENTRIES.stream()
+        .map(ConfEntry::key)
         .min(Comparator.comparingInt(k -> UTF8String.fromString(k).levenshteinDistance(wanted)))
         .orElseThrow();
   }

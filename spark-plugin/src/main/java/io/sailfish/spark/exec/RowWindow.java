@@ -33,7 +33,10 @@ final class RowWindow extends AbstractIterator<InternalRow> {
   /** How often a waiting task looks whether it was killed. */
   private static final long KILL_CHECK_MILLIS = 100;
 
-  /** Rows held at most, in windows: done ones that wait for a slower one before them count. */
+  /**
+   * Rows held at most, in windows, once the window is full-grown: done ones that wait for a slower
+   * one before them count.
+   */
   private static final int HELD_WINDOWS = 4;
 
   private final AiEvaluator evaluator;
@@ -123,7 +126,7 @@ final class RowWindow extends AbstractIterator<InternalRow> {
     if (pending.isEmpty()) {
       return true;
     }
-    long maxHeld = (long) HELD_WINDOWS * windowRows;
+    long maxHeld = windowRows < maxWindowRows ? windowRows : (long) HELD_WINDOWS * windowRows;
     return rowsAtWork.get() + evaluator.window().batchRows() <= windowRows
         && heldRows < maxHeld
         && heldBytes < evaluator.window().maxBytes();

@@ -1,0 +1,56 @@
+package io.sailfish.spark;
+
+import com.esotericsoftware.kryo.Kryo;
+import io.sailfish.llama.RowTask;
+import io.sailfish.llama.RowUsage;
+import io.sailfish.llama.RuntimeConfig;
+import io.sailfish.llama.RuntimeInfo;
+import io.sailfish.llama.engine.GenerationResult;
+import io.sailfish.llama.engine.SamplingParams;
+import io.sailfish.spark.catalyst.CallSpec;
+import io.sailfish.spark.exec.WindowSizes;
+import java.util.List;
+import org.apache.spark.serializer.KryoRegistrator;
+
+/**
+ * {@code spark.kryo.registrator=io.sailfish.spark.SailfishKryoRegistrator}: everything of ours that
+ * a program may broadcast, cache or collect. Queries need it not, with or without {@code
+ * spark.kryo.registrationRequired}.
+ */
+public final class SailfishKryoRegistrator implements KryoRegistrator {
+  static final List<Class<? extends Record>> RECORDS =
+      List.of(
+          RowTask.Generate.class,
+          RowTask.Classify.class,
+          SamplingParams.class,
+          RowUsage.class,
+          RuntimeConfig.class,
+          RuntimeInfo.class,
+          GenerationResult.class,
+          CallSpec.class,
+          WindowSizes.class);
+
+  private static final List<Class<?>> OTHERS =
+      List.of(
+          RowTask.Overflow.class,
+          GenerationResult.Finish.class,
+          int[].class,
+          double[].class,
+          RowTask[].class,
+          SamplingParams[].class,
+          RowUsage[].class,
+          RuntimeConfig[].class,
+          RuntimeInfo[].class,
+          GenerationResult[].class,
+          GenerationResult.Finish[].class);
+
+  @Override
+  public void registerClasses(Kryo kryo) {
+    RECORDS.forEach(type -> register(kryo, type));
+    OTHERS.forEach(kryo::register);
+  }
+
+  private static <T extends Record> void register(Kryo kryo, Class<T> type) {
+    kryo.register(type, new RecordSerializer<>(type));
+  }
+}

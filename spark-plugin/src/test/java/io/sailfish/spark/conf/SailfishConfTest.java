@@ -1,0 +1,134 @@
+package io.sailfish.spark.conf;
+
+import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.sailfish.llama.RuntimeConfig;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.Map;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class SailfishConfTest {
+  @Test
+  void defaultsAreTheRuntimesOwn() {
+    SailfishConf conf = SailfishConf.of(Map.of());
+    assertEquals(RuntimeConfig.defaults(), conf.runtimeConfig());
+    assertEquals(Map.of(), conf.models());
+    assertEquals("", conf.defaultModel());
+    assertEquals(256, conf.value(SailfishConf.MAX_TOKENS));
+    assertEquals(16, conf.value(SailfishConf.TASK_BATCH_ROWS));
+    assertEquals(16, conf.value(SailfishConf.TASK_FIRST_ROWS));
+    assertEquals(0, conf.value(SailfishConf.TASK_ROWS));
+    assertEquals(64L << 20, conf.value(SailfishConf.TASK_BYTES));
+    assertEquals(0, conf.value(SailfishConf.MIN_PARTITIONS));
+    assertTrue(conf.value(SailfishConf.PRELOAD));
+  }
+
+  @Test
+  void everyEngineSettingReachesTheRuntime() {
+    Map<String, String> given =
+        Map.of(
+            "spark.sailfish.backend", "cpu",
+            "spark.sailfish.cpu.threads", "3",
+            "spark.sailfish.engine.batchCap", "7",
+            "spark.sailfish.engine.kvBytes", "2g",
+            "spark.sailfish.engine.contextTokens", "512",
+            "spark.sailfish.engine.prefillChunk", "64",
+            "spark.sailfish.engine.prefixReuse.enabled", "false",
+            "spark.sailfish.arrow.maxBytes", "32m",
+            "spark.executor.memory", "not ours");
+    assertEquals(
+        new RuntimeConfig("cpu", 3, 7, 2L << 30, 512, 64, false, 32L << 20),
+        SailfishConf.of(given).runtimeConfig());
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "spark.sailfish.model.pth, spark.sailfish.model.path",
+    "spark.sailfish.engine.batchcap, spark.sailfish.engine.batchCap",
+    "spark.sailfish.models.a.pat, spark.sailfish.models.<name>.path",
+    "spark.sailfish.models.a b.path, spark.sailfish.models.<name>.path"
+  })
+  void unknownKeysNameTheNearest(String key, String nearest) {
+    Exception e =
+        assertThrows(IllegalArgumentException.class, () -> SailfishConf.of(Map.of(key, "x")));
+    assertEquals("unknown setting " + key + "; did you mean " + nearest + "?", e.getMessage());
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "spark.sailfish.engine.batchCap, -1, must not be negative",
+    "spark.sailfish.engine.batchCap, many, must be an integer",
+    "spark.sailfish.engine.kvBytes, 3 apples, must be a size",
+    "spark.sailfish.backend, gpu, 'must be auto, cpu or cuda'",
+    "spark.sailfish.engine.prefixReuse.enabled, yes, must be true or false",
+    "spark.sailfish.generate.maxTokens, 0, must be positive"
+  })
+  void badValuesAreRefused(String key, String value, String rule) {
+    Exception e =
+        assertThrows(IllegalArgumentException.class, () -> SailfishConf.of(Map.of(key, value)));
+    assertEquals(key + " " + rule + ", got '" + value + "'", e.getMessage());
+  }
+
+  @Test
+  void modelsAndTheDefaultAmongThem() {
+    Map<String, String> given = new HashMap<>();
+    given.put("spark.sailfish.models.small.path", "/s");
+    assertEquals("small", SailfishConf.of(given).defaultModel());
+    given.put("spark.sailfish.models.big.path", "/b");
+    assertEquals("", SailfishConf.of(given).defaultModel());
+    given.put("spark.sailfish.model.default", "big");
+    assertEquals("big", SailfishConf.of(given).defaultModel());
+    given.remove("spark.sailfish.model.default");
+    given.put("spark.sailfish.model.path", "/d");
+    assertEquals("default", SailfishConf.of(given).defaultModel());
+    assertEquals(
+        Map.of("default", "/d", "small", "/s", "big", "/b"), SailfishConf.of(given).models());
+  }
+
+  @Test
+  void startupSettingsCannotChangeInASession() {
+    SailfishConf application =
+        SailfishConf.of(
+            Map.of("spark.sailfish.model.path", "/m", "spark.sailfish.cpu.threads", "2"));
+    SailfishConf runtime =
+        SailfishConf.of(
+            Map.of("spark.sailfish.model.path", "/m", "spark.sailfish.generate.maxTokens", "3"));
+    assertDoesNotThrow(() -> runtime.requireStartupAsIn(application));
+    SailfishConf startup = SailfishConf.of(Map.of("spark.sailfish.cpu.threads", "4"));
+    Exception e =
+        assertThrows(IllegalArgumentException.class, () -> startup.requireStartupAsIn(application));
+    assertTrue(e.getMessage().contains("spark.sailfish.cpu.threads"), e.getMessage());
+    assertTrue(e.getMessage().contains("'2'") && e.getMessage().contains("'4'"), e.getMessage());
+  }
+
+  @Test
+  void keysAreDistinctAndKeepTheRules() {
+    Set<String> keys = new HashSet<>();
+    for (ConfEntry<?> entry : SailfishConf.ENTRIES) {
+      assertTrue(keys.add(entry.key()), entry.key());
+      assertTrue(entry.key().startsWith(SailfishConf.PREFIX), entry.key());
+      assertTrue(entry.doc().endsWith("."), entry.key());
+      assertEquals(
+          entry.type().equals("true or false"), entry.key().endsWith(".enabled"), entry.key());
+    }
+  }
+
+  @Test
+  void documentationIsFresh() throws IOException {
+    Path page = Path.of("..", "docs", "configuration.md");
+    assertEquals(
+        ConfDocs.markdown(),
+        Files.readString(page),
+        "docs/configuration.md is stale: run the main of " + ConfDocs.class.getName());
+  }
+}
