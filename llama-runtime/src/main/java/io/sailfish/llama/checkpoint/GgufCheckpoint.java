@@ -93,7 +93,11 @@ final class GgufCheckpoint implements Checkpoint {
 
   @Override
   public String tokenizerJson() {
-    return GgufTokenizerJson.make(tokenizer.vocabulary());
+    try {
+      return GgufTokenizerJson.make(tokenizer.vocabulary());
+    } catch (RuntimeFailure e) {
+      throw new RuntimeFailure(e.kind(), gguf.path() + ": " + e.getMessage(), e);
+    }
   }
 
   @Override
