@@ -38,6 +38,7 @@ public final class FakeRuntime implements LlamaRuntime {
   public static final AtomicInteger MOST_ROWS_AT_WORK = new AtomicInteger();
   public static final List<Integer> BATCHES = Collections.synchronizedList(new ArrayList<>());
   public static final List<RowTask> TASKS = Collections.synchronizedList(new ArrayList<>());
+  private static final List<ArrowMemory> MEMORIES = Collections.synchronizedList(new ArrayList<>());
   private static final AtomicInteger OPEN_RESULTS = new AtomicInteger();
 
   private final AtomicInteger rowsAtWork = new AtomicInteger();
@@ -51,6 +52,7 @@ public final class FakeRuntime implements LlamaRuntime {
   FakeRuntime(Properties behaviour, RuntimeConfig config) {
     this.config = config;
     memory = new ArrowMemory(config.arrowBytes());
+    MEMORIES.add(memory);
     delayMs = Long.parseLong(behaviour.getProperty("delayMs", "0"));
     marker = behaviour.getProperty("marker");
     LOADED.incrementAndGet();
@@ -62,6 +64,11 @@ public final class FakeRuntime implements LlamaRuntime {
     MOST_ROWS_AT_WORK.set(0);
     BATCHES.clear();
     TASKS.clear();
+  }
+
+  /** Bytes that columns and results of all models hold. */
+  public static long bytesInUse() {
+    return MEMORIES.stream().mapToLong(memory -> memory.statistics().bytesInUse()).sum();
   }
 
   /** Results that nobody has closed. */

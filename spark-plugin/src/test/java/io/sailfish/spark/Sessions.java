@@ -5,12 +5,12 @@ import org.apache.spark.sql.SparkSession;
 
 /** Spark sessions for tests; one at a time in a JVM. */
 public final class Sessions {
-  static final Path FOLDER = Path.of("target", "spark-test").toAbsolutePath();
+  public static final Path FOLDER = Path.of("target", "spark-test").toAbsolutePath();
 
   private Sessions() {}
 
   /** Settings that all test sessions share. */
-  static SparkSession.Builder builder() {
+  public static SparkSession.Builder builder() {
     return SparkSession.builder()
         .master("local[2]")
         .appName("test")

@@ -1,0 +1,136 @@
+package io.sailfish.spark;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.File;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.concurrent.CompletableFuture;
+import org.apache.spark.api.java.function.MapPartitionsFunction;
+import org.apache.spark.sql.Encoders;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.SparkSession;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** Two executors in processes of their own: what local mode cannot show. */
+class ClusterTest {
+  private static final Path MARKER = Sessions.FOLDER.resolve("cluster-marker");
+  private static final int ROWS = 400;
+  private static SparkSession spark;
+
+  @BeforeAll
+  static void start() throws Exception {
+    String classPath =
+        System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
+    Path jars = Files.createDirectories(Path.of(System.getenv("SPARK_HOME"), "jars"));
+    for (String entry : classPath.split(File.pathSeparator)) {
+      Path link = jars.resolve(Path.of(entry).getFileName());
+      if (entry.endsWith(".jar") && !Files.exists(link)) {
+        Files.createSymbolicLink(link, Path.of(entry));
+      }
+    }
+    Path models = Sessions.FOLDER.resolve("m");
+    spark =
+        Sessions.builder()
+            .master("local-cluster[2,1,600]")
+            .config("spark.executor.memory", "600m")
+            .config("spark.executor.extraClassPath", classPath)
+            .config("spark.sailfish.model.path", FakeRuntimeFactory.model(models, "cluster"))
+            .config(
+                "spark.sailfish.models.slow.path",
+                FakeRuntimeFactory.model(models, "clusterslow", "delayMs=100"))
+            .config(
+                "spark.sailfish.models.marked.path",
+                FakeRuntimeFactory.model(models, "clustermarked", "marker=" + MARKER))
+            .config("spark.sailfish.models.missing.path", "/no/such/model.gguf")
+            .getOrCreate();
+    spark.range(0, ROWS, 1, 4).selectExpr("id", "concat('p', id) x").createOrReplaceTempView("t");
+  }
+
+  @AfterAll
+  static void stop() {
+    Sessions.stop(spark);
+  }
+
+  @BeforeEach
+  void noMarker() throws Exception {
+    Files.deleteIfExists(MARKER);
+  }
+
+  /** Process ids of the executors. */
+  private static Set<Long> executors() {
+    MapPartitionsFunction<Long, Long> pid =
+        rows -> {
+          Thread.sleep(300); // so that one executor does not take all tasks
+          return List.of(ProcessHandle.current().pid()).iterator();
+        };
+    return new TreeSet<>(
+        spark.range(0, 4, 1, 4).mapPartitions(pid, Encoders.LONG()).collectAsList());
+  }
+
+  private static void assertEveryRowOnce(List<Row> rows) {
+    assertEquals(ROWS, rows.size());
+    for (int id = 0; id < ROWS; id++) {
+      assertEquals(id, rows.get(id).getLong(0));
+    }
+  }
+
+  @Test
+  void executorsAnswerAndTellTheDriverOfTheirModel() {
+    List<Row> rows = spark.sql("SELECT id, ai_gen(x) g FROM t ORDER BY id").collectAsList();
+    assertEveryRowOnce(rows);
+    assertEquals("gen<p399>", rows.get(399).getString(1));
+    String plan = spark.sql("EXPLAIN SELECT ai_gen(x) FROM t").head().getString(0);
+    assertTrue(plan.contains("Fake 1M, fake q4_0, cpu: fake, batch cap 32"), plan);
+  }
+
+  @Test
+  void aKilledExecutorLosesNoRow() throws Exception {
+    Set<Long> before = executors();
+    CompletableFuture<List<Row>> query =
+        CompletableFuture.supplyAsync(
+            () -> spark.sql("SELECT id, ai_query('slow', x) g FROM t ORDER BY id").collectAsList());
+    Thread.sleep(700);
+    ProcessHandle.of(before.iterator().next()).orElseThrow().destroyForcibly();
+    assertEveryRowOnce(query.get());
+  }
+
+  @Test
+  void aFatalFailureReplacesTheExecutor() {
+    Set<Long> before = executors();
+    List<Row> rows =
+        spark
+            .sql(
+                "SELECT id, ai_query('marked', CASE WHEN id = 250 THEN '!fatal' ELSE x END) g"
+                    + " FROM t ORDER BY id")
+            .collectAsList();
+    assertEveryRowOnce(rows);
+    assertEquals("gen<!fatal>", rows.get(250).getString(1));
+    assertNotEquals(before, executors());
+  }
+
+  @Test
+  void anUnreadableModelFailsTheQueryAndNotTheExecutors() {
+    Set<Long> before = executors();
+    Exception e =
+        assertThrows(
+            Exception.class,
+            () -> spark.sql("SELECT ai_query('missing', x) FROM t").collectAsList());
+    String message = e.toString();
+    for (Throwable cause = e.getCause(); cause != null; cause = cause.getCause()) {
+      message += cause;
+    }
+    assertTrue(message.contains("SAILFISH_MODEL_UNAVAILABLE"), message);
+    assertTrue(message.contains("/no/such/model.gguf"), message);
+    assertEquals(before, executors());
+  }
+}
