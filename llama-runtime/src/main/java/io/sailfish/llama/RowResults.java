@@ -4,7 +4,8 @@ import io.sailfish.arrow.Utf8Column;
 
 /**
  * Answers of one batch in row order, in Arrow memory; closed by the receiver. For each row exactly
- * one of text and error is non-null, or both are null for a null input.
+ * one of text and error is non-null, or both are null for a null input and for {@link
+ * RowTask.Overflow#NULL}.
  */
 public interface RowResults extends AutoCloseable {
   int rows();

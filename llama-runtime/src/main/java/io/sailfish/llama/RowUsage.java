@@ -10,7 +10,7 @@ import java.io.Serializable;
  * @param outputTokens generated tokens
  * @param reusedTokens prompt tokens whose keys and values were there already (prefix or equal
  *     prompt)
- * @param truncatedRows prompts cut by the overflow policy
+ * @param truncatedRows prompts cut, or answered null, by the overflow policy
  * @param errorRows rows that ended in an error of their own
  * @param waitNanos time rows spent waiting for a slot, summed
  * @param stepRows rows over all engine steps these rows took part in, with {@code steps} the mean

@@ -14,6 +14,9 @@ import java.io.Serializable;
  * @param prefillChunk tokens of prompt a step computes at most
  * @param prefixReuse whether shared prompt prefixes are computed once
  * @param arrowBytes cap of off-heap memory for rows in flight
+ * @param chatTemplate Jinja text to use instead of the model's own, or null
+ * @param templateTime the time (ISO 8601 instant) that a template sees, so that answers are the
+ *     same on all executors; null = when the model is loaded
  */
 public record RuntimeConfig(
     String backend,
@@ -23,9 +26,13 @@ public record RuntimeConfig(
     int contextTokens,
     int prefillChunk,
     boolean prefixReuse,
-    long arrowBytes)
+    long arrowBytes,
+    String chatTemplate,
+    String templateTime)
     implements Serializable {
+
+  /** The defaults of all. */
   public static RuntimeConfig defaults() {
-    return new RuntimeConfig("auto", 0, 0, 0L, 0, 256, true, 256L << 20);
+    return new RuntimeConfig("auto", 0, 0, 0L, 0, 256, true, 256L << 20, null, null);
   }
 }

@@ -1,6 +1,7 @@
 package io.sailfish.spark;
 
 import io.sailfish.llama.LlamaRuntime;
+import io.sailfish.llama.LlamaRuntimes;
 import io.sailfish.llama.RuntimeConfig;
 import java.nio.file.Path;
 
@@ -9,6 +10,6 @@ final class DefaultRuntimeFactory {
   private DefaultRuntimeFactory() {}
 
   static LlamaRuntime load(Path model, RuntimeConfig config) {
-    throw new UnsupportedOperationException("no engine is built in yet: " + model + " " + config);
+    return LlamaRuntimes.open(model, config);
   }
 }

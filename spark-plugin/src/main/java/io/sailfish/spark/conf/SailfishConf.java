@@ -44,6 +44,13 @@ public final class SailfishConf {
                   + " named model.")
           .runtime("");
 
+  public static final ConfEntry<String> CHAT_TEMPLATE =
+      ConfEntry.text(PREFIX + "model.chatTemplate")
+          .doc(
+              "Chat template, as Jinja text, to use instead of the models' own. Empty: a model that"
+                  + " brings none answers no prompts.")
+          .startup("");
+
   public static final ConfEntry<Boolean> PRELOAD =
       ConfEntry.flag(PREFIX + "model.preload.enabled")
           .doc(
@@ -157,6 +164,7 @@ public final class SailfishConf {
       List.of(
           MODEL_PATH,
           MODEL_DEFAULT,
+          CHAT_TEMPLATE,
           PRELOAD,
           BACKEND,
           CPU_THREADS,
@@ -253,7 +261,9 @@ public final class SailfishConf {
         value(CONTEXT_TOKENS),
         value(PREFILL_CHUNK),
         value(PREFIX_REUSE),
-        value(ARROW_BYTES));
+        value(ARROW_BYTES),
+        value(CHAT_TEMPLATE).isBlank() ? null : value(CHAT_TEMPLATE),
+        null);
   }
 
   /**

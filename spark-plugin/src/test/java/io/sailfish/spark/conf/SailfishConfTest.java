@@ -37,6 +37,7 @@ class SailfishConfTest {
   void everyEngineSettingReachesTheRuntime() {
     Map<String, String> given =
         Map.of(
+            "spark.sailfish.model.chatTemplate", "{{ messages }}",
             "spark.sailfish.backend", "cpu",
             "spark.sailfish.cpu.threads", "3",
             "spark.sailfish.engine.batchCap", "7",
@@ -47,7 +48,7 @@ class SailfishConfTest {
             "spark.sailfish.arrow.maxBytes", "32m",
             "spark.executor.memory", "not ours");
     assertEquals(
-        new RuntimeConfig("cpu", 3, 7, 2L << 30, 512, 64, false, 32L << 20),
+        new RuntimeConfig("cpu", 3, 7, 2L << 30, 512, 64, false, 32L << 20, "{{ messages }}", null),
         SailfishConf.of(given).runtimeConfig());
   }
 
