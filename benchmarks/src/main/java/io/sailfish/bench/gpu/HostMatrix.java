@@ -45,6 +45,15 @@ final class HostMatrix {
     bits[row][col] = type.encode(value);
   }
 
+  boolean isFinite(int row) {
+    for (int col = 0; col < cols; col++) {
+      if (!Float.isFinite(value(row, col))) {
+        return false;
+      }
+    }
+    return true;
+  }
+
   double[] rowValues(int row) {
     double[] values = new double[cols];
     for (int col = 0; col < cols; col++) {
@@ -77,6 +86,14 @@ final class HostMatrix {
       }
     }
     return matrix;
+  }
+
+  HostMatrix firstColumns(int count) {
+    HostMatrix part = new HostMatrix(type, rows, count);
+    for (int row = 0; row < rows; row++) {
+      System.arraycopy(bits[row], 0, part.bits[row], 0, count);
+    }
+    return part;
   }
 
   /** Elements whose bits differ from those of the other matrix, over this one's rows. */

@@ -10,6 +10,7 @@ final class KernelCatalog {
   static List<KernelSpec> all() {
     List<KernelSpec> specs = new ArrayList<>();
     specs.addAll(MemoryProbe.SPECS);
+    specs.addAll(PortableGemm.specs());
     return specs;
   }
 }

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Checks and times the kernels on this machine's card; beside it lies what benchmarks/gpu/pack.sh gathered.
+# Usage: run.sh RESULTS [check OPTIONS... | bench OPTIONS... | sanitize | all]     (all = check, then cuBLAS and the benchmark)
+# java is $JAVA, the unpacked jre17.tar.xz beside this script, or the one in PATH.
+set -uo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+results=$(realpath -m "$1")
+what=${2:-all}
+shift $(($# > 1 ? 2 : 1))
+mkdir -p "$results"
+jre=/tmp/sailfish-jre
+if [ -z "${JAVA:-}" ] && [ -e "$here/jre17.tar.xz" ]; then
+  [ -d $jre ] || { mkdir $jre && tar -xJf "$here/jre17.tar.xz" -C $jre; }
+  JAVA=$(echo $jre/*/bin/java)
+fi
+java=("${JAVA:-java}" -Xmx24g -cp "$here/lib/*")
+commit=$(cat "$here/commit")
+check() { "${java[@]}" io.sailfish.bench.gpu.GpuCheck --commit "$commit" --results "$results" "$@"; }
+bench() { "${java[@]}" io.sailfish.bench.gpu.KernelBench --commit "$commit" --results "$results" "$@"; }
+case $what in
+  check) check "$@" ;;
+  bench) bench "$@" ;;
+  sanitize) # a reduced list, an order of magnitude slower
+    status=0
+    for tool in memcheck racecheck initcheck synccheck; do
+      echo "== $tool"
+      compute-sanitizer --tool $tool --error-exitcode 9 --target-processes all \
+        "${java[@]}" io.sailfish.bench.gpu.GpuCheck --quick --max-rows 33 --repeats 2 "$@" || status=$?
+    done
+    exit $status
+    ;;
+  all)
+    status=0
+    check "$@" || status=$?
+    python3 "$here/cublas.py" "$results/cublas.json" && bench --cublas "$results/cublas.json" || status=$?
+    exit $status
+    ;;
+  *)
+    echo "expected check, bench, sanitize or all, got $what" >&2
+    exit 2
+    ;;
+esac

@@ -1,0 +1,202 @@
+package io.sailfish.bench.gpu;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.sailfish.bench.BenchmarkResult;
+import io.sailfish.kernels.cuda.CudaAvailability;
+import io.sailfish.kernels.cuda.CudaDevice;
+import io.sailfish.kernels.cuda.CudaStream;
+import io.sailfish.kernels.cuda.DeviceBuffer;
+import io.sailfish.kernels.cuda.MemoryProbe;
+import io.sailfish.kernels.cuda.MemoryScope;
+import io.sailfish.kernels.cuda.QuantGemm;
+import io.sailfish.kernels.format.TwoByteFloat;
+import io.sailfish.kernels.format.packed.PackedCode;
+import io.sailfish.kernels.format.packed.ZeroKind;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.LocalDateTime;
+import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+
+/**
+ * Times the product kernels on the card: read ceiling first, then chains of a Llama block's four
+ * layers in one graph, weights rotated past L2, median of the replays. Run GpuCheck first: a wrong
+ * kernel can be fast.
+ *
+ * <p>Options: {@code --cublas FILE} (what benchmarks/gpu/cublas.py wrote in the same session),
+ * {@code --commit ID}, {@code --results FOLDER}, {@code --only TEXT} (names of chains to run).
+ */
+public final class KernelBench {
+  private static final long CEILING_BYTES = 4L << 30;
+
+  /** What the tensor cores reach on large fp16 products of random data, FLOP/s. */
+  private static final double COMPUTE_CEILING = 800e12;
+
+  /** A chain to time; figure ids are {@code gemm.NAME.SET.mROWS.us}. */
+  private record Chain(String name, WeightKind kind, LayerSet set, int[] rows) {}
+
+  private static final List<Chain> CHAINS =
+      List.of(
+          new Chain(
+              "w4",
+              WeightKind.W4_G128,
+              LayerSet.LLAMA_8B,
+              new int[] {1, 8, 16, 32, 64, 128, 256, 2048}),
+          new Chain(
+              "w4", WeightKind.W4_G128, LayerSet.LLAMA_70B, new int[] {1, 16, 32, 64, 128, 256}),
+          lut("lut4", PackedCode.LUT4),
+          lut("lut3", PackedCode.LUT3),
+          lut("lut2", PackedCode.LUT2),
+          eightB("w4 zeros", PackedCode.W4, ZeroKind.ZERO, 128, TwoByteFloat.F16),
+          eightB("w4 g32", PackedCode.W4, ZeroKind.SYMMETRIC, 32, TwoByteFloat.F16),
+          eightB("w4 bf16", PackedCode.W4, ZeroKind.SYMMETRIC, 128, TwoByteFloat.BF16));
+
+  private final Options options;
+  private final CudaStream stream;
+  private final QuantGemm gemm;
+  private final JsonNode cublas;
+  private final List<BenchmarkResult.Figure> figures = new ArrayList<>();
+  private final List<List<String>> rows = new ArrayList<>();
+
+  private KernelBench(Options options, CudaStream stream, QuantGemm gemm) throws IOException {
+    this.options = options;
+    this.stream = stream;
+    this.gemm = gemm;
+    cublas =
+        options.has("cublas")
+            ? new ObjectMapper().readTree(Path.of(options.text("cublas", "")).toFile())
+            : new ObjectMapper().createObjectNode();
+  }
+
+  private static Chain lut(String name, PackedCode code) {
+    return eightB(name, code, ZeroKind.SYMMETRIC, 128, TwoByteFloat.F16);
+  }
+
+  private static Chain eightB(
+      String name, PackedCode code, ZeroKind zero, int group, TwoByteFloat type) {
+    WeightKind kind = new WeightKind(code, zero, group, type, TwoByteFloat.F16);
+    return new Chain(name, kind, LayerSet.LLAMA_8B, new int[] {1, 16, 32, 64});
+  }
+
+  public static void main(String[] args) throws IOException {
+    Options options = new Options(args);
+    CudaAvailability availability = CudaDevice.availability();
+    if (!availability.available()) {
+      System.out.println("nothing measured, no card: " + availability.reason());
+      System.exit(2);
+    }
+    try (CudaDevice device = CudaDevice.open(0);
+        CudaStream stream = device.newStream()) {
+      QuantGemm gemm = new QuantGemm(stream);
+      System.out.println(device.properties().describe() + ", " + availability.reason());
+      new KernelBench(options, stream, gemm).run(device.properties().name(), args);
+    }
+  }
+
+  private void run(String card, String[] args) throws IOException {
+    double ceiling = readCeiling();
+    System.out.printf("read ceiling %.2f TB/s%n", ceiling / 1e12);
+    for (Chain chain : CHAINS) {
+      String title = chain.name + " " + chain.set.name();
+      if (title.contains(options.text("only", ""))) {
+        time(chain, ceiling);
+      }
+    }
+    if (options.has("results")) {
+      Path file = result(card, args, ceiling).write(Path.of(options.text("results", ".")));
+      System.out.println("written " + file);
+    }
+  }
+
+  private double readCeiling() {
+    try (MemoryScope scope = stream.device().memory().scope()) {
+      DeviceBuffer memory = scope.allocate(CEILING_BYTES, "read ceiling");
+      DeviceBuffer sink = scope.allocate(4, "sink");
+      MemoryProbe.fill(stream, memory.address(), memory.bytes(), 1);
+      return ReadCeiling.measure(stream, memory, sink);
+    }
+  }
+
+  private void time(Chain chain, double ceiling) {
+    int[] covered =
+        Arrays.stream(chain.rows)
+            .filter(
+                count ->
+                    chain.set.layouts(chain.kind).stream()
+                        .allMatch(l -> gemm.supports(l, chain.kind.activations(), count)))
+            .toArray();
+    if (covered.length == 0) {
+      System.out.println(chain.name + " " + chain.set.name() + ": no kernel yet");
+      return;
+    }
+    try (ChainBench bench = new ChainBench(stream, chain.set, chain.kind)) {
+      for (int count : covered) {
+        note(chain, count, bench.time(gemm, count), ceiling);
+      }
+    }
+  }
+
+  private void note(Chain chain, int count, ChainBench.Time time, double ceiling) {
+    double readMicros = chain.set.bytes(chain.kind) / ceiling * 1e6;
+    double computeMicros = chain.set.operations() * count / COMPUTE_CEILING * 1e6;
+    double floor = Math.max(readMicros, computeMicros);
+    JsonNode peer = cublas.path(chain.set.name()).path(String.valueOf(count));
+    List<String> row =
+        List.of(
+            chain.name,
+            chain.set.name(),
+            String.valueOf(count),
+            text("%.1f", time.micros()),
+            text("%.1f", floor) + (computeMicros > readMicros ? " (compute)" : ""),
+            text("%.0f %%", 100 * floor / time.micros()),
+            text("%.2f", chain.set.bytes(chain.kind) / time.micros() / 1e6),
+            peer.isNumber() ? text("%.1f", peer.asDouble()) : "");
+    rows.add(row);
+    System.out.println(String.join("  ", row));
+    String id = "gemm.%s.%s.m%d".formatted(chain.name, chain.set.name(), count);
+    if (count == 2048 && peer.isNumber()) {
+      double share = peer.asDouble() / time.micros();
+      figures.add(new BenchmarkResult.Figure(id + ".share_of_cublas", share, null));
+    } else if (isFigure(chain, count)) {
+      figures.add(new BenchmarkResult.Figure(id + ".us", time.micros(), time.replays()));
+    }
+  }
+
+  /** Whether benchmarks/figures.json has a bound for it; the table shows the others as well. */
+  private static boolean isFigure(Chain chain, int count) {
+    return switch (chain.name) {
+      case "w4" ->
+          chain.set == LayerSet.LLAMA_8B ? count != 8 && count != 2048 : count != 1 && count != 128;
+      case "lut4", "lut3" -> count == 16 || count == 32;
+      case "lut2" -> count == 16;
+      default -> false;
+    };
+  }
+
+  private static String text(String format, double value) {
+    return String.format(Locale.ROOT, format, value);
+  }
+
+  private BenchmarkResult result(String card, String[] args, double ceiling) {
+    BenchmarkResult.Table table =
+        new BenchmarkResult.Table(
+            "Products of a Llama block, chained",
+            text("Read ceiling of the same run %.2f TB/s. ", ceiling / 1e12)
+                + "Floor: the packed weights over that ceiling, or the arithmetic at 800 TFLOP/s."
+                + " cuBLAS: fp16 weights, same shapes, same run.",
+            List.of("weights", "set", "rows", "µs", "floor", "share", "TB/s", "cuBLAS fp16 µs"),
+            rows);
+    return new BenchmarkResult(
+        "kernel-bench",
+        LocalDateTime.now().truncatedTo(ChronoUnit.MINUTES).toString(),
+        options.text("commit", "unknown"),
+        card,
+        "java -cp 'lib/*' io.sailfish.bench.gpu.KernelBench " + String.join(" ", args),
+        figures,
+        List.of(table));
+  }
+}
