@@ -163,7 +163,8 @@ public final class FidelityBench {
     JsonNode reference = read("benchmarks/fidelity/smollm2-greedy.json").get("rows");
     Tokenizer tokenizer = tokenizer();
     Backend backend = Backends.open("cpu", 2);
-    RuntimeConfig config = new RuntimeConfig("cpu", 2, 16, 0L, 1024, 256, true, 64L << 20);
+    RuntimeConfig config =
+        new RuntimeConfig("cpu", 2, 16, 0L, 1024, 256, true, 64L << 20, null, null);
     int identical = 0;
     int unexplained = 0;
     List<List<String>> differing = new ArrayList<>();
