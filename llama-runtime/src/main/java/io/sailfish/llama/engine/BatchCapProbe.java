@@ -9,16 +9,21 @@ import java.util.Locale;
  * makes a row at least {@link #GAIN} cheaper. Decoding on a card stays memory-bound up to large
  * batches; on a CPU it becomes compute-bound early, and rows beyond that only take KV memory. The
  * cap decides how fast answers come, never what they are.
+ *
+ * <p>The time is bounded, because in a fresh JVM the first steps are mostly compilation and say
+ * little: what could not be measured in time keeps the default, {@link #LARGEST}, and the reason
+ * says so.
  */
 final class BatchCapProbe {
   static final int LARGEST = 32;
   private static final double GAIN = 0.05;
   private static final int CONTEXT = 64;
 
-  /** Steps run first, so that what is measured is compiled; and the time all of it may take. */
-  private static final int WARM_UPS = 3;
+  /** Steps of each size; the fastest counts. */
+  private static final int RUNS = 2;
 
-  private static final long BUDGET_NANOS = 300_000_000L;
+  /** After this no further step is begun. */
+  private static final long BUDGET_NANOS = 250_000_000L;
 
   private final StepExecutor executor;
   private final EngineConfig config;
@@ -37,25 +42,27 @@ final class BatchCapProbe {
   /** Overwrites the KV cache's contents. */
   Result measure() {
     long deadline = System.nanoTime() + BUDGET_NANOS;
-    for (int i = 0; i < WARM_UPS; i++) {
-      stepNanos(LARGEST / 2);
-    }
     List<String> seen = new ArrayList<>();
-    int cap = LARGEST;
     double best = Double.POSITIVE_INFINITY;
     for (int rows = 1; rows <= LARGEST; rows *= 2) {
-      double rowNanos = (double) Math.min(stepNanos(rows), stepNanos(rows)) / rows;
+      double rowNanos = Double.POSITIVE_INFINITY;
+      for (int i = 0; i < RUNS; i++) {
+        if (System.nanoTime() > deadline) {
+          return new Result(LARGEST, "default, no time to measure more than " + line(seen));
+        }
+        rowNanos = Math.min(rowNanos, (double) stepNanos(rows) / rows);
+      }
       seen.add(String.format(Locale.ROOT, "%d: %.2f", rows, rowNanos / 1e6));
       if (rowNanos > best * (1 - GAIN)) {
-        cap = rows / 2;
-        break;
+        return new Result(rows / 2, "measured " + line(seen));
       }
       best = rowNanos;
-      if (System.nanoTime() > deadline) {
-        break;
-      }
     }
-    return new Result(cap, "measured: ms a row by batch " + String.join(", ", seen));
+    return new Result(LARGEST, "measured " + line(seen));
+  }
+
+  private static String line(List<String> seen) {
+    return "ms a row by batch {" + String.join(", ", seen) + "}";
   }
 
   private long stepNanos(int rows) {

@@ -11,6 +11,7 @@ import java.util.Set;
  * @param contextTokens longest sequence
  * @param kvBlocks blocks of the KV cache
  * @param blockTokens tokens a block
+ * @param blockBytes bytes of a block over all layers, for messages
  * @param prefillTokens rows of prompts and continuations a step computes besides the decoding ones
  * @param prefixReuse whether shared prompt prefixes are computed once
  * @param stopIds tokens that end an answer
@@ -22,6 +23,7 @@ public record EngineConfig(
     int contextTokens,
     int kvBlocks,
     int blockTokens,
+    long blockBytes,
     int prefillTokens,
     boolean prefixReuse,
     Set<Integer> stopIds) {
@@ -47,6 +49,11 @@ public record EngineConfig(
     stopIds = Set.copyOf(stopIds);
   }
 
+  /** Bytes of the whole KV cache. */
+  public long kvBytes() {
+    return kvBlocks * blockBytes;
+  }
+
   EngineConfig withBatchCap(int cap, String reason) {
     return new EngineConfig(
         name,
@@ -55,6 +62,7 @@ public record EngineConfig(
         contextTokens,
         kvBlocks,
         blockTokens,
+        blockBytes,
         prefillTokens,
         prefixReuse,
         stopIds);

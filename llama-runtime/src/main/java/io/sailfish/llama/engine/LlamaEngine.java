@@ -66,6 +66,7 @@ public final class LlamaEngine {
             context,
             sizing.blocks(runtime.kvBytes(), largestCap),
             BLOCK_TOKENS,
+            sizing.blockBytes(),
             runtime.prefillChunk(),
             runtime.prefixReuse(),
             checkpoint.tokenizerConfig().stopIds());
@@ -88,7 +89,7 @@ public final class LlamaEngine {
             context,
             config.kvBlocks(),
             BLOCK_TOKENS,
-            config.kvBlocks() * sizing.blockBytes() >> 20,
+            config.kvBytes() >> 20,
             weights.bytes() >> 20,
             (packed - start) / 1e9,
             (allocated - packed) / 1e9,

@@ -1,0 +1,39 @@
+package io.sailfish.bench;
+
+import io.sailfish.kernels.Backend;
+import io.sailfish.kernels.Backends;
+import io.sailfish.llama.RuntimeConfig;
+import io.sailfish.llama.checkpoint.Checkpoint;
+import io.sailfish.llama.checkpoint.Checkpoints;
+import io.sailfish.llama.engine.Engine;
+import io.sailfish.llama.engine.GenerationRequest;
+import io.sailfish.llama.engine.GenerationResult;
+import io.sailfish.llama.engine.LlamaEngine;
+import io.sailfish.llama.engine.Ticket;
+import io.sailfish.llama.tokenizer.HfTokenizer;
+import io.sailfish.llama.tokenizer.Tokenizer;
+import java.nio.file.Path;
+import java.util.List;
+
+/** An engine and the tokenizer it was given; closed together. */
+record LoadedEngine(Engine engine, Tokenizer tokenizer) implements AutoCloseable {
+  static LoadedEngine load(Path model, RuntimeConfig config) {
+    try (Checkpoint checkpoint = Checkpoints.open(model)) {
+      Tokenizer tokenizer =
+          HfTokenizer.of(checkpoint.tokenizerJson(), checkpoint.tokenizerConfig());
+      Backend backend = Backends.open(config.backend(), config.threads());
+      return new LoadedEngine(LlamaEngine.load(checkpoint, backend, tokenizer, config), tokenizer);
+    }
+  }
+
+  List<GenerationResult> run(List<GenerationRequest> requests) {
+    List<Ticket> tickets = requests.stream().map(engine::submit).toList();
+    return tickets.stream().map(Ticket::join).toList();
+  }
+
+  @Override
+  public void close() {
+    engine.close();
+    tokenizer.close();
+  }
+}

@@ -1,0 +1,124 @@
+package io.sailfish.llama.engine;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.sailfish.kernels.cpu.CpuBackend;
+import io.sailfish.llama.Golden;
+import io.sailfish.llama.checkpoint.Checkpoint;
+import io.sailfish.llama.checkpoint.Checkpoints;
+import io.sailfish.llama.model.LlamaWeights;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import java.util.Random;
+import java.util.Set;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+
+/**
+ * The bits of an answer do not depend on who shares its batch, on the order, on what the cache had,
+ * or on being put back: the same requests through differently set-up engines over a real forward
+ * pass, compared as text of every token and every bit of the log-probabilities.
+ */
+class SameAnswerTest {
+  private static final int CONTEXT = 128;
+  private static final int ENOUGH = 64 * CONTEXT / LlamaEngine.BLOCK_TOKENS;
+  private static final int TIGHT = CONTEXT / LlamaEngine.BLOCK_TOKENS;
+
+  private record Setup(int cap, int blocks, int prefill, boolean reuse, int threads, int order) {}
+
+  @Test
+  void everyBitIsTheSameHoweverTheEngineIsSetUp() {
+    List<GenerationRequest> requests = requests();
+    List<String> expected = answers(requests, new Setup(1, ENOUGH, 64, false, 1, 0));
+    for (Setup setup :
+        List.of(
+            new Setup(1, ENOUGH, 64, true, 1, 1),
+            new Setup(7, ENOUGH, 64, true, 2, 2),
+            new Setup(32, ENOUGH, 256, true, 2, 3),
+            new Setup(32, ENOUGH, 128, false, 2, 4),
+            new Setup(5, ENOUGH, 16, true, 1, 5),
+            new Setup(32, TIGHT, 64, true, 2, 6),
+            new Setup(8, TIGHT, 128, false, 2, 7))) {
+      List<String> answers = answers(requests, setup);
+      for (int i = 0; i < requests.size(); i++) {
+        assertEquals(expected.get(i), answers.get(i), setup + ", request " + i);
+      }
+    }
+  }
+
+  private static List<String> answers(List<GenerationRequest> requests, Setup setup) {
+    List<Integer> order = new ArrayList<>(IntStream.range(0, requests.size()).boxed().toList());
+    if (setup.order() > 0) {
+      Collections.shuffle(order, new Random(setup.order()));
+    }
+    Ticket[] tickets = new Ticket[requests.size()];
+    try (Engine engine = engine(setup)) {
+      order.forEach(i -> tickets[i] = engine.submit(requests.get(i)));
+      List<String> answers = Arrays.stream(tickets).map(t -> bits(t.join())).toList();
+      if (setup.blocks() == TIGHT) {
+        assertTrue(engine.metrics().preemptions() > 0, "rows are put back");
+      }
+      return answers;
+    }
+  }
+
+  private static String bits(GenerationResult result) {
+    long[] logProbs =
+        Arrays.stream(result.logProbs()).mapToLong(Double::doubleToLongBits).toArray();
+    return result.finish() + Arrays.toString(result.tokens()) + Arrays.toString(logProbs);
+  }
+
+  private static List<GenerationRequest> requests() {
+    Random random = new Random(3);
+    int[] shared = tokens(random, 20);
+    List<GenerationRequest> requests = new ArrayList<>();
+    for (int i = 0; i < 30; i++) {
+      int[] own = tokens(random, 1 + random.nextInt(70));
+      int[] prompt = IntStream.concat(IntStream.of(shared), IntStream.of(own)).toArray();
+      int most = 1 + random.nextInt(30);
+      if (i % 3 == 0) {
+        requests.add(GenerationRequest.generate(prompt, SamplingParams.greedy(most)));
+      } else if (i % 3 == 1) {
+        int topK = i % 2 * 20;
+        requests.add(
+            GenerationRequest.generate(
+                prompt, new SamplingParams(most, 1.2f, topK, 0.9f, 0f, 1.1f, i, List.of())));
+      } else {
+        requests.add(
+            GenerationRequest.score(
+                prompt, List.of(tokens(random, 3), tokens(random, 1), tokens(random, 6))));
+      }
+    }
+    return requests;
+  }
+
+  private static int[] tokens(Random random, int count) {
+    return IntStream.range(0, count).map(i -> random.nextInt(512)).toArray();
+  }
+
+  private static Engine engine(Setup setup) {
+    EngineConfig config =
+        new EngineConfig(
+            "same",
+            setup.cap(),
+            "test",
+            CONTEXT,
+            setup.blocks(),
+            LlamaEngine.BLOCK_TOKENS,
+            1,
+            setup.prefill(),
+            setup.reuse(),
+            Set.of());
+    CpuBackend backend = CpuBackend.open(setup.threads());
+    try (Checkpoint checkpoint = Checkpoints.open(Golden.model("llama3"))) {
+      LlamaWeights weights = LlamaWeights.load(checkpoint, backend);
+      return Engine.start(
+          new LlamaExecutor(checkpoint.config(), weights, backend, config),
+          new LetterTokenizer(),
+          config);
+    }
+  }
+}
