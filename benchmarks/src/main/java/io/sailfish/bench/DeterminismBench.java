@@ -26,7 +26,7 @@ public final class DeterminismBench {
   private static final int GENERATED = 40;
   private static final int SCORED = 12;
 
-  /** Bytes of KV that hold about three of the rows, so that rows are put back all the time. */
+  /** Context of a KV cache that holds two or three of the rows, so that some are put back. */
   private static final int TIGHT_CONTEXT = 256;
 
   private final Path model;
@@ -109,21 +109,7 @@ public final class DeterminismBench {
   private record Outcome(List<byte[]> answers, long preemptions, long reused) {}
 
   private Outcome answers(Variant variant) {
-    int context = variant.tight() ? TIGHT_CONTEXT : 0;
-    // What is refused at less: the KV cache of one sequence of the context.
-    RuntimeConfig config =
-        new RuntimeConfig(
-            "cpu",
-            threads,
-            variant.tight() ? 1 : variant.cap(),
-            0,
-            context,
-            variant.prefill(),
-            variant.reuse(),
-            RuntimeConfig.defaults().arrowBytes());
-    if (variant.tight()) {
-      config = withCap(config, variant.cap(), kvBytes(config));
-    }
+    RuntimeConfig config = config(variant, variant.tight() ? smallestKvBytes() : 0);
     try (LoadedEngine loaded = LoadedEngine.load(model, config)) {
       List<Integer> order = new ArrayList<>(IntStream.range(0, requests.size()).boxed().toList());
       if (variant.order() != 0) {
@@ -145,23 +131,27 @@ public final class DeterminismBench {
     }
   }
 
-  /** Bytes of the smallest KV cache for the configuration's context. */
-  private long kvBytes(RuntimeConfig config) {
-    try (LoadedEngine loaded = LoadedEngine.load(model, config)) {
-      return loaded.engine().config().kvBytes();
-    }
+  private RuntimeConfig config(Variant variant, long kvBytes) {
+    RuntimeConfig d = RuntimeConfig.defaults();
+    return new RuntimeConfig(
+        "cpu",
+        threads,
+        variant.cap(),
+        kvBytes,
+        variant.tight() ? TIGHT_CONTEXT : 0,
+        variant.prefill(),
+        variant.reuse(),
+        d.arrowBytes(),
+        d.chatTemplate(),
+        d.templateTime());
   }
 
-  private static RuntimeConfig withCap(RuntimeConfig c, int cap, long kvBytes) {
-    return new RuntimeConfig(
-        c.backend(),
-        c.threads(),
-        cap,
-        kvBytes,
-        c.contextTokens(),
-        c.prefillChunk(),
-        c.prefixReuse(),
-        c.arrowBytes());
+  /** What one sequence of the tight context needs: less is refused. */
+  private long smallestKvBytes() {
+    Variant one = new Variant("smallest", 1, 64, true, 0, true, false);
+    try (LoadedEngine loaded = LoadedEngine.load(model, config(one, 0))) {
+      return loaded.engine().config().kvBytes();
+    }
   }
 
   private static List<GenerationRequest> requests() {

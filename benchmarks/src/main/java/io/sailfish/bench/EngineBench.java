@@ -31,7 +31,16 @@ public final class EngineBench {
     this.model = model;
     this.config =
         new RuntimeConfig(
-            d.backend(), threads, 0, 0, 0, d.prefillChunk(), d.prefixReuse(), d.arrowBytes());
+            d.backend(),
+            threads,
+            d.batchCap(),
+            d.kvBytes(),
+            d.contextTokens(),
+            d.prefillChunk(),
+            d.prefixReuse(),
+            d.arrowBytes(),
+            d.chatTemplate(),
+            d.templateTime());
   }
 
   private record Scenario(String name, List<GenerationRequest> requests) {}
