@@ -18,6 +18,13 @@ import java.util.List;
 /** An engine and the tokenizer it was given; closed together. */
 record LoadedEngine(Engine engine, Tokenizer tokenizer) implements AutoCloseable {
   static LoadedEngine load(Path model, RuntimeConfig config) {
+    return load(model, config, 0);
+  }
+
+  /**
+   * @param chunkTokens where prompts are cut, 0 = as in production
+   */
+  static LoadedEngine load(Path model, RuntimeConfig config, int chunkTokens) {
     try (Checkpoint checkpoint = Checkpoints.open(model)) {
       Tokenizer tokenizer =
           HfTokenizer.of(checkpoint.tokenizerJson(), checkpoint.tokenizerConfig());

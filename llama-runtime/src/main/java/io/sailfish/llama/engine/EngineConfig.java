@@ -13,6 +13,7 @@ import java.util.Set;
  * @param blockTokens tokens a block
  * @param blockBytes bytes of a block over all layers, for messages
  * @param prefillTokens rows of prompts and continuations a step computes besides the decoding ones
+ * @param chunkTokens where prompts are cut, from their own start
  * @param prefixReuse whether shared prompt prefixes are computed once
  * @param stopIds tokens that end an answer
  */
@@ -25,14 +26,9 @@ public record EngineConfig(
     int blockTokens,
     long blockBytes,
     int prefillTokens,
+    int chunkTokens,
     boolean prefixReuse,
     Set<Integer> stopIds) {
-  /**
-   * Where prompts are cut. Small enough for several prompts to share a step, large enough for a
-   * long one to be computed at full speed since a step takes as many chunks as it has rows for.
-   */
-  static final int CHUNK_TOKENS = 64;
-
   /** Logit rows a step has for continuations, beside one for each running sequence. */
   private static final int SCORE_ROWS = 32;
 
@@ -41,6 +37,7 @@ public record EngineConfig(
     check(contextTokens > 0, "context", contextTokens);
     check(blockTokens > 0, "block length", blockTokens);
     check(prefillTokens > 0, "prefill chunk", prefillTokens);
+    check(chunkTokens > 0, "cut of prompts", chunkTokens);
     if ((long) kvBlocks * blockTokens < contextTokens) {
       throw new IllegalArgumentException(
           "%s: %d KV blocks of %d tokens cannot hold one sequence of %d tokens"
@@ -64,14 +61,14 @@ public record EngineConfig(
         blockTokens,
         blockBytes,
         prefillTokens,
+        chunkTokens,
         prefixReuse,
         stopIds);
   }
 
   Scheduler.Limits limits() {
-    int chunk = Math.min(CHUNK_TOKENS, prefillTokens);
     return new Scheduler.Limits(
-        batchCap, prefillTokens, chunk, Math.min(SCORE_ROWS, prefillTokens));
+        batchCap, prefillTokens, chunkTokens, Math.min(SCORE_ROWS, prefillTokens));
   }
 
   private static void check(boolean ok, String what, int value) {

@@ -22,6 +22,12 @@ public final class LlamaEngine {
    */
   static final int BLOCK_TOKENS = 16;
 
+  /**
+   * Where prompts are cut. Small enough for several prompts to share a step, large enough for a
+   * long one to be computed at full speed since a step takes as many chunks as it has rows for.
+   */
+  static final int CHUNK_TOKENS = 64;
+
   private LlamaEngine() {}
 
   /**
@@ -35,8 +41,23 @@ public final class LlamaEngine {
    */
   public static Engine load(
       Checkpoint checkpoint, Backend backend, Tokenizer tokenizer, RuntimeConfig runtime) {
+    return load(checkpoint, backend, tokenizer, runtime, CHUNK_TOKENS);
+  }
+
+  /**
+   * The same with prompts cut elsewhere.
+   *
+   * @param chunkTokens prompts are cut at multiples of it; 1 = wherever a step is full, to measure
+   *     what fixed cuts cost
+   */
+  public static Engine load(
+      Checkpoint checkpoint,
+      Backend backend,
+      Tokenizer tokenizer,
+      RuntimeConfig runtime,
+      int chunkTokens) {
     try {
-      return loadInto(checkpoint, backend, tokenizer, runtime);
+      return loadInto(checkpoint, backend, tokenizer, runtime, chunkTokens);
     } catch (RuntimeException | Error e) {
       backend.close();
       throw e;
@@ -44,7 +65,11 @@ public final class LlamaEngine {
   }
 
   private static Engine loadInto(
-      Checkpoint checkpoint, Backend backend, Tokenizer tokenizer, RuntimeConfig runtime) {
+      Checkpoint checkpoint,
+      Backend backend,
+      Tokenizer tokenizer,
+      RuntimeConfig runtime,
+      int chunkTokens) {
     ModelConfig model = checkpoint.config();
     int context = contextTokens(model, runtime);
     long start = System.nanoTime();
@@ -68,6 +93,7 @@ public final class LlamaEngine {
             BLOCK_TOKENS,
             sizing.blockBytes(),
             runtime.prefillChunk(),
+            Math.min(chunkTokens, runtime.prefillChunk()),
             runtime.prefixReuse(),
             checkpoint.tokenizerConfig().stopIds());
     LlamaExecutor executor = new LlamaExecutor(model, weights, backend, config);
@@ -80,8 +106,8 @@ public final class LlamaEngine {
     LOG.info(
         String.format(
             Locale.ROOT,
-            "%s on %s: batch cap %d (%s), context %d tokens, KV cache %d blocks of %d tokens, %d MiB;"
-                + " weights %d MiB in %.2f s, buffers %.2f s, batch cap %.2f s",
+            "%s on %s: batch cap %d (%s), context %d tokens, KV cache %d blocks of %d tokens, %d"
+                + " MiB; weights %d MiB in %.2f s, buffers %.2f s, batch cap %.2f s",
             checkpoint.describe(),
             backend.describe(),
             config.batchCap(),

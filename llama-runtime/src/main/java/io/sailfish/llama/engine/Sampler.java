@@ -1,7 +1,5 @@
 package io.sailfish.llama.engine;
 
-import java.util.Arrays;
-
 /**
  * Logits to the next token. The choice depends on the logits, the parameters, the prompt's tokens
  * and the position alone.
@@ -139,80 +137,5 @@ final class Sampler {
 
   private static double weight(float logit, float best, float temperature) {
     return NegativeExp.exp(((double) logit - best) / temperature);
-  }
-
-  /**
-   * Tokens by falling logit, found as far as asked for: sorting all of them costs more than a row.
-   */
-  private static final class Ranking {
-    private static final int FIRST_RUN = 64;
-
-    private final long[] keys;
-    private int sorted;
-
-    Ranking(int size) {
-      keys = new long[size];
-    }
-
-    void reset(float[] logits) {
-      for (int i = 0; i < logits.length; i++) {
-        keys[i] = (long) ~ordered(logits[i]) << 32 | i;
-      }
-      sorted = 0;
-    }
-
-    /** Token of a rank. */
-    int token(int rank) {
-      while (rank >= sorted) {
-        int end = Math.min(keys.length, Math.max(FIRST_RUN, sorted * 4));
-        if (end < keys.length) {
-          select(keys, sorted, keys.length, end);
-        }
-        Arrays.sort(keys, sorted, end);
-        sorted = end;
-      }
-      return (int) keys[rank];
-    }
-
-    /** An int that compares as the float does; both zeros are equal. */
-    private static int ordered(float value) {
-      int bits = Float.floatToRawIntBits(value + 0f);
-      return bits ^ (bits >> 31 & 0x7FFFFFFF);
-    }
-
-    /** Moves the smallest keys of [from, to) before {@code split} (Hoare's quickselect). */
-    private static void select(long[] keys, int from, int to, int split) {
-      int low = from;
-      int high = to - 1;
-      while (low < high) {
-        long pivot = median(keys[low], keys[(low + high) >>> 1], keys[high]);
-        int i = low;
-        int j = high;
-        while (i <= j) {
-          while (keys[i] < pivot) {
-            i++;
-          }
-          while (keys[j] > pivot) {
-            j--;
-          }
-          if (i <= j) {
-            long key = keys[i];
-            keys[i++] = keys[j];
-            keys[j--] = key;
-          }
-        }
-        if (split <= j) {
-          high = j;
-        } else if (split >= i) {
-          low = i;
-        } else {
-          return;
-        }
-      }
-    }
-
-    private static long median(long a, long b, long c) {
-      return Math.max(Math.min(a, b), Math.min(Math.max(a, b), c));
-    }
   }
 }

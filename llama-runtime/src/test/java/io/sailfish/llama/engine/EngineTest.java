@@ -353,7 +353,8 @@ class EngineTest {
 
   private static Engine engine(FakeModel model, int cap, int blocks, boolean reuse) {
     EngineConfig config =
-        new EngineConfig("fake", cap, "test", CONTEXT, blocks, BLOCK, 1, 16, reuse, Set.of(STOP));
+        new EngineConfig(
+            "fake", cap, "test", CONTEXT, blocks, BLOCK, 1, 16, 16, reuse, Set.of(STOP));
     return Engine.start(model, new LetterTokenizer(), config);
   }
 

@@ -110,6 +110,7 @@ class SameAnswerTest {
             LlamaEngine.BLOCK_TOKENS,
             1,
             setup.prefill(),
+            Math.min(LlamaEngine.CHUNK_TOKENS, setup.prefill()),
             setup.reuse(),
             Set.of());
     CpuBackend backend = CpuBackend.open(setup.threads());
