@@ -4,6 +4,7 @@ import io.sailfish.llama.RuntimeInfo;
 import io.sailfish.spark.catalyst.SailfishExtensions;
 import io.sailfish.spark.conf.SailfishConf;
 import java.io.Serializable;
+import java.time.Instant;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -15,6 +16,9 @@ import scala.Tuple2;
 
 /** Checks the settings when the application starts and brings in the SQL functions. */
 final class SailfishDriverPlugin implements DriverPlugin {
+  /** For executors: the application's time, which chat templates may print. */
+  static final String TEMPLATE_TIME = "templateTime";
+
   private static final String EXTENSIONS = "spark.sql.extensions";
 
   /** An executor's message: it has loaded a model. */
@@ -30,7 +34,7 @@ final class SailfishDriverPlugin implements DriverPlugin {
     if (!List.of(others.split(",")).contains(extension)) {
       spark.set(EXTENSIONS, others.isBlank() ? extension : others + "," + extension);
     }
-    return Map.of();
+    return Map.of(TEMPLATE_TIME, Instant.now().toString());
   }
 
   @Override

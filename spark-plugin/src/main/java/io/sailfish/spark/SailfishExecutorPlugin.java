@@ -39,7 +39,8 @@ final class SailfishExecutorPlugin implements ExecutorPlugin {
     SailfishConf conf = SailfishConf.of(SailfishDriverPlugin.all(context.conf()));
     runtimes =
         new ExecutorRuntimes(
-            conf,
+            conf.models(),
+            conf.runtimeConfig(fromDriver.get(SailfishDriverPlugin.TEMPLATE_TIME)),
             new ModelSource(hadoop(context.conf()), cacheFolder(conf)),
             factory(),
             (model, info) -> report(context, new ModelLoaded(model, info)),

@@ -118,7 +118,13 @@ class SqlTest {
   @Test
   void limitsReadFewRows() {
     costs(10, 10, "SELECT ai_gen(x) FROM t LIMIT 10");
-    costs(16, 10, "SELECT x FROM t WHERE ai_gen(x) LIKE '%p%' LIMIT 10");
+    for (boolean adaptive : new boolean[] {true, false}) {
+      spark.conf().set("spark.sql.adaptive.enabled", adaptive);
+      costs(16, 10, "SELECT x FROM t WHERE ai_gen(x) LIKE '%p%' LIMIT 10");
+      sql("SELECT x FROM t WHERE ai_query('second', x) LIKE '%p%'");
+      assertTrue(FakeRuntime.MOST_ROWS_AT_WORK.get() >= 256, "full at once without a limit");
+    }
+    spark.conf().unset("spark.sql.adaptive.enabled");
     costs(10, 10, "SELECT id, ai_gen(x) g FROM (SELECT * FROM t ORDER BY id LIMIT 10)");
     sql("SELECT count(g) FROM (SELECT ai_gen(x) g FROM t LIMIT 10)");
     assertTrue(FakeRuntime.PROMPTS.get() <= 40);

@@ -76,6 +76,11 @@ public final class AiEvalExec extends SparkPlan implements UnaryExecNode {
         .mapPartitionsWithEvaluator(evaluator, ClassTag$.MODULE$.apply(InternalRow.class));
   }
 
+  /** The same node whose tasks have all rows of the window in flight from the start. */
+  AiEvalExec withFullWindow() {
+    return window.isFull() ? this : new AiEvalExec(calls, results, child, window.full());
+  }
+
   @Override
   public Seq<Attribute> output() {
     List<Attribute> all = new ArrayList<>(ScalaInterop.<Attribute>list(child.output()));

@@ -31,7 +31,7 @@ import scala.runtime.BoxedUnit;
  *       where it is; {@link CallCheck} checks constant arguments and settings
  *   <li>optimizer: {@link EvalAfterSort}; Spark's rules pull the calls into ArrowEvalPython nodes
  *   <li>planner: {@link AiStrategy} makes {@link AiEvalExec} of them
- *   <li>physical rules: {@link SampleBarrier}, adaptive execution on or off
+ *   <li>physical rules: {@link SampleBarrier} and {@link FullWindow}, adaptive execution on or off
  * </ol>
  */
 public final class SailfishExtensions extends AbstractFunction1<SparkSessionExtensions, BoxedUnit> {
@@ -53,6 +53,7 @@ public final class SailfishExtensions extends AbstractFunction1<SparkSessionExte
     extensions.injectOptimizerRule(session -> new EvalAfterSort());
     extensions.injectPlannerStrategy(session -> new AiStrategy((SparkSession) session));
     extensions.injectQueryStagePrepRule(session -> new SampleBarrier());
+    extensions.injectQueryStagePrepRule(session -> new FullWindow());
     extensions.injectColumnar(session -> new WithoutAdaptiveExecution());
     return BoxedUnit.UNIT;
   }
@@ -86,7 +87,14 @@ public final class SailfishExtensions extends AbstractFunction1<SparkSessionExte
   private static final class WithoutAdaptiveExecution extends ColumnarRule {
     @Override
     public Rule<SparkPlan> preColumnarTransitions() {
-      return new SampleBarrier();
+      SampleBarrier barrier = new SampleBarrier();
+      FullWindow window = new FullWindow();
+      return new Rule<>() {
+        @Override
+        public SparkPlan apply(SparkPlan plan) {
+          return window.apply(barrier.apply(plan));
+        }
+      };
     }
   }
 }

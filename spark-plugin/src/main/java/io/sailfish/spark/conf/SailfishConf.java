@@ -252,7 +252,11 @@ public final class SailfishConf {
     return models.size() == 1 ? models.keySet().iterator().next() : "";
   }
 
-  public RuntimeConfig runtimeConfig() {
+  /**
+   * @param templateTime the time that chat templates see, the same on all executors; null = when a
+   *     model is loaded
+   */
+  public RuntimeConfig runtimeConfig(String templateTime) {
     return new RuntimeConfig(
         value(BACKEND),
         value(CPU_THREADS),
@@ -263,7 +267,7 @@ public final class SailfishConf {
         value(PREFIX_REUSE),
         value(ARROW_BYTES),
         value(CHAT_TEMPLATE).isBlank() ? null : value(CHAT_TEMPLATE),
-        null);
+        templateTime);
   }
 
   /**

@@ -5,7 +5,6 @@ import io.sailfish.llama.RuntimeConfig;
 import io.sailfish.llama.RuntimeFailure;
 import io.sailfish.llama.RuntimeInfo;
 import io.sailfish.spark.ErrorCondition;
-import io.sailfish.spark.conf.SailfishConf;
 import io.sailfish.spark.source.ModelSource;
 import java.nio.file.Path;
 import java.util.HashMap;
@@ -35,17 +34,19 @@ public final class ExecutorRuntimes implements AutoCloseable {
   private boolean closed;
 
   /**
+   * @param paths of the models by name
    * @param onLoaded told name and description of each loaded model
    * @param exit how to end this executor
    */
   public ExecutorRuntimes(
-      SailfishConf conf,
+      Map<String, String> paths,
+      RuntimeConfig config,
       ModelSource source,
       RuntimeFactory factory,
       BiConsumer<String, RuntimeInfo> onLoaded,
       ExecutorExit exit) {
-    this.paths = conf.models();
-    this.config = conf.runtimeConfig();
+    this.paths = Map.copyOf(paths);
+    this.config = config;
     this.source = source;
     this.factory = factory;
     this.onLoaded = onLoaded;
@@ -142,8 +143,17 @@ public final class ExecutorRuntimes implements AutoCloseable {
               loading.completeExceptionally(
                   new IllegalStateException("the executor is shutting down"));
               if (!loading.isCompletedExceptionally()) {
-                loading.join().close();
+                end(loading.join());
               }
             });
+  }
+
+  /** A task that is still being ended may hold answers; the process goes away with them. */
+  private static void end(LlamaRuntime runtime) {
+    try {
+      runtime.close();
+    } catch (IllegalStateException e) {
+      LOG.warn("Model {} was closed while tasks held its memory", runtime.info().model(), e);
+    }
   }
 }

@@ -62,7 +62,6 @@ final class RowWindow extends AbstractIterator<InternalRow> {
     this.evaluator = evaluator;
     this.input = input;
     this.task = task;
-    this.windowRows = evaluator.window().firstRows();
     inputs = UnsafeProjection.create(evaluator.inputs(), evaluator.childOutput());
     inputs.initialize(partition);
     output = UnsafeProjection.create(RowBatch.expressions(evaluator.output()), evaluator.output());
@@ -176,7 +175,8 @@ final class RowWindow extends AbstractIterator<InternalRow> {
       }
     }
     int cap = loaded.stream().mapToInt(model -> model.info().batchCap()).max().orElse(1);
-    maxWindowRows = Math.max(windowRows, evaluator.window().rowsFor(cap));
+    maxWindowRows = evaluator.window().rowsFor(cap);
+    windowRows = Math.min(evaluator.window().firstRows(), maxWindowRows);
     return loaded;
   }
 

@@ -25,6 +25,15 @@ public record WindowSizes(int batchRows, int firstRows, int maxRows, long maxByt
         conf.value(SailfishConf.TASK_BYTES));
   }
 
+  /** Without a small start. */
+  public WindowSizes full() {
+    return new WindowSizes(batchRows, Integer.MAX_VALUE, maxRows, maxBytes);
+  }
+
+  public boolean isFull() {
+    return firstRows == Integer.MAX_VALUE;
+  }
+
   /** Rows in flight at most for a model that computes {@code batchCap} rows a step. */
   int rowsFor(int batchCap) {
     return maxRows > 0 ? maxRows : Math.max(USUAL_ROWS, 2 * batchCap);

@@ -21,7 +21,7 @@ class SailfishConfTest {
   @Test
   void defaultsAreTheRuntimesOwn() {
     SailfishConf conf = SailfishConf.of(Map.of());
-    assertEquals(RuntimeConfig.defaults(), conf.runtimeConfig());
+    assertEquals(RuntimeConfig.defaults(), conf.runtimeConfig(null));
     assertEquals(Map.of(), conf.models());
     assertEquals("", conf.defaultModel());
     assertEquals(256, conf.value(SailfishConf.MAX_TOKENS));
@@ -48,8 +48,18 @@ class SailfishConfTest {
             "spark.sailfish.arrow.maxBytes", "32m",
             "spark.executor.memory", "not ours");
     assertEquals(
-        new RuntimeConfig("cpu", 3, 7, 2L << 30, 512, 64, false, 32L << 20, "{{ messages }}", null),
-        SailfishConf.of(given).runtimeConfig());
+        new RuntimeConfig(
+            "cpu",
+            3,
+            7,
+            2L << 30,
+            512,
+            64,
+            false,
+            32L << 20,
+            "{{ messages }}",
+            "2026-01-02T03:04:05Z"),
+        SailfishConf.of(given).runtimeConfig("2026-01-02T03:04:05Z"));
   }
 
   @ParameterizedTest

@@ -148,7 +148,11 @@ class FailureTest {
             () ->
                 assertThrows(
                     Exception.class,
-                    () -> spark.sql("SELECT ai_query('slow', x) FROM t").collectAsList()));
+                    () ->
+                        spark
+                            .range(0, 4000, 1, 2)
+                            .selectExpr("ai_query('slow', id)")
+                            .collectAsList()));
     query.start();
     while (FakeRuntime.PROMPTS.get() == 0) {
       Thread.sleep(10);
@@ -160,7 +164,7 @@ class FailureTest {
       Thread.sleep(50);
     }
     assertTrue(FakeRuntime.CANCELLED.get() > 0);
-    assertTrue(FakeRuntime.PROMPTS.get() < 200);
+    assertTrue(FakeRuntime.PROMPTS.get() < 2000);
   }
 
   @Test

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Runs one of the Spark benchmarks on the CPU.
+#   benchmarks/spark.sh SparkBench MODEL [PROMPTS] [REPETITIONS]
+#   benchmarks/spark.sh SparkDeterminismBench MODEL [ROWS]
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+program=$1 model=$2
+case $program in
+    SparkBench) arguments=("$model" "${3:-2000}" "${4:-1}" benchmarks/results) ;;
+    SparkDeterminismBench) arguments=("$model" "${3:-40}" benchmarks/results) ;;
+    *) echo "no such benchmark: $program" >&2; exit 2 ;;
+esac
+
+if [ -z "${SAILFISH_CLASSPATH:-}" ]; then
+    mvn --batch-mode --quiet -DskipTests -Dspotless.check.skip=true -pl benchmarks -am \
+        test-compile dependency:build-classpath \
+        -Dmdep.outputFile="$root/benchmarks/target/classpath.txt"
+    SAILFISH_CLASSPATH=$root/benchmarks/target/classes:$(cat "$root/benchmarks/target/classpath.txt")
+fi
+options=$(sed -n 's:.*<jvm.options>\(.*\)</jvm.options>.*:\1:p' pom.xml)
+# What a local cluster needs to start executors; the program lays out the jars.
+export SPARK_HOME=$root/benchmarks/target/spark-home SPARK_SCALA_VERSION=2.13 SPARK_LOCAL_IP=127.0.0.1
+# shellcheck disable=SC2086
+exec java $options -Xmx3g -cp "$SAILFISH_CLASSPATH" "io.sailfish.bench.$program" "${arguments[@]}"
