@@ -78,19 +78,22 @@ final class ClassifyWork implements RowWork {
         GenerationRequest.score(prompt.tokens(), continuations), prompt.truncated());
   }
 
+  /** Each label is its own example: that is how small models see what is asked of them. */
   private List<Message> messages(String content) {
-    String labels = encoder.escape(String.join(", ", task.labels()));
-    String instructions =
-        task.instructions() == null ? "" : " " + encoder.escape(task.instructions());
-    return List.of(
-        new Message(
-            "user",
-            "Classify the text as one of: "
-                + labels
-                + "."
-                + instructions
-                + " Answer with the label only.\n\nText: "
-                + content));
+    StringBuilder text = new StringBuilder();
+    text.append("Answer with exactly one of these labels: ")
+        .append(encoder.escape(String.join(", ", task.labels())))
+        .append('.');
+    if (task.instructions() != null) {
+      text.append(' ').append(encoder.escape(task.instructions()));
+    }
+    text.append("\n\n");
+    for (String label : task.labels()) {
+      String safe = encoder.escape(label);
+      text.append("Text: ").append(safe).append("\nLabel: ").append(safe).append("\n\n");
+    }
+    text.append("Text: ").append(content).append("\nLabel:");
+    return List.of(new Message("user", text.toString()));
   }
 
   @Override
