@@ -95,9 +95,9 @@ public final class DeterminismBench {
     Path file =
         new BenchmarkResult(
                 "engine-determinism",
-                RunInfo.now(),
-                RunInfo.commit(),
-                RunInfo.machine(),
+                RunFacts.date(),
+                RunFacts.commit(),
+                RunFacts.machine(),
                 "benchmarks/run.sh DeterminismBench MODEL.gguf benchmarks/results",
                 List.of(),
                 List.of(table(rows)))
@@ -192,8 +192,8 @@ public final class DeterminismBench {
     return new BenchmarkResult.Table(
         "Same answer always: the engine",
         "The same requests (greedy, sampled with a seed, labels scored) through engines set up"
-            + " differently; rows whose text, tokens or log-probabilities differ from the first run in"
-            + " any bit.",
+            + " differently; rows whose text, tokens or log-probabilities differ from the first run"
+            + " in any bit.",
         List.of("engine", "rows", "differing rows", "rows put back", "prompt tokens reused"),
         rows);
   }

@@ -67,9 +67,9 @@ public final class DeterminismCostBench {
                 List.of("where a step is full", "%.1f".formatted(median(free)), "" + free)));
     return new BenchmarkResult(
         "determinism-cost",
-        RunInfo.now(),
-        RunInfo.commit(),
-        RunInfo.machine(),
+        RunFacts.date(),
+        RunFacts.commit(),
+        RunFacts.machine(),
         "benchmarks/run.sh DeterminismCostBench MODEL.gguf benchmarks/results",
         List.of(new BenchmarkResult.Figure("determinism.cpu.cost_share", cost, null)),
         List.of(table));

@@ -68,9 +68,9 @@ public final class EngineBench {
     Path file =
         new BenchmarkResult(
                 "engine",
-                RunInfo.now(),
-                RunInfo.commit(),
-                RunInfo.machine(),
+                RunFacts.date(),
+                RunFacts.commit(),
+                RunFacts.machine(),
                 "benchmarks/run.sh EngineBench MODEL.gguf benchmarks/results",
                 List.of(
                     new BenchmarkResult.Figure("cpu.smollm2.load_to_first_token_s", load, loads)),
@@ -143,8 +143,8 @@ public final class EngineBench {
   private BenchmarkResult.Table table() {
     return new BenchmarkResult.Table(
         "The engine on SmolLM2 135M",
-        "Seeded requests submitted at once, without Spark; answers have at most 64 tokens. Times are"
-            + " shares of the engine thread.",
+        "Seeded requests submitted at once, without Spark; answers have at most 64 tokens. Times"
+            + " are shares of the engine thread.",
         List.of(
             "requests",
             "number",

@@ -35,6 +35,7 @@ public final class Engine implements AutoCloseable {
   private final Tokenizer tokenizer;
   private final Scheduler scheduler;
   private final Sampler sampler;
+  private final RequestLimits requestLimits;
   private final float[] logits;
   private final Map<Sequence, Row> rows = new IdentityHashMap<>();
   private final Map<Row.Key, Row> rowsByKey = new HashMap<>();
@@ -59,6 +60,8 @@ public final class Engine implements AutoCloseable {
     BlockPool pool = new BlockPool(config.kvBlocks(), config.blockTokens(), config.prefixReuse());
     this.scheduler = new Scheduler(config.limits(), pool);
     this.sampler = new Sampler(executor.vocabulary());
+    this.requestLimits =
+        new RequestLimits(config.name(), config.contextTokens(), executor.vocabulary());
     this.logits = new float[executor.vocabulary()];
     this.answers =
         Executors.newSingleThreadExecutor(
@@ -91,7 +94,7 @@ public final class Engine implements AutoCloseable {
    */
   public Ticket submit(GenerationRequest request) {
     Ticket ticket = new Ticket(request, t -> enqueue(() -> drop(t)));
-    String refusal = refusal(request);
+    String refusal = requestLimits.refusal(request);
     if (refusal != null) {
       ticket.completeExceptionally(new RuntimeFailure(Kind.USER, refusal, null));
       return ticket;
@@ -119,40 +122,6 @@ public final class Engine implements AutoCloseable {
     if (interrupted) {
       Thread.currentThread().interrupt();
     }
-  }
-
-  private String refusal(GenerationRequest request) {
-    int prompt = request.prompt().length;
-    int context = config.contextTokens();
-    if (prompt == 0) {
-      return "the prompt has no tokens";
-    }
-    if (prompt > context) {
-      return "the prompt has %d tokens, the context of %s holds %d"
-          .formatted(prompt, config.name(), context);
-    }
-    String range = outOfRange(request.prompt());
-    for (int[] continuation : request.continuations()) {
-      if (continuation.length == 0) {
-        return "a continuation to score has no tokens";
-      }
-      // The last token of a continuation is predicted, not computed.
-      if (prompt + continuation.length - 1 > context) {
-        return "prompt and continuation have %d + %d tokens, the context of %s holds %d"
-            .formatted(prompt, continuation.length, config.name(), context);
-      }
-      range = range == null ? outOfRange(continuation) : range;
-    }
-    return range;
-  }
-
-  private String outOfRange(int[] tokens) {
-    for (int token : tokens) {
-      if (token < 0 || token >= logits.length) {
-        return "token id %d is not in the vocabulary of %d".formatted(token, logits.length);
-      }
-    }
-    return null;
   }
 
   /** Hands a command to the engine's thread; the reason if that takes no more. */
