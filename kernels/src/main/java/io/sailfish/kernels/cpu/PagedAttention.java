@@ -2,6 +2,7 @@ package io.sailfish.kernels.cpu;
 
 import io.sailfish.kernels.AttentionShape;
 import io.sailfish.kernels.StepInputs;
+import java.util.Arrays;
 
 /**
  * Attention as two matrix products for each group of neighbouring rows of a sequence and each
@@ -144,6 +145,7 @@ final class PagedAttention {
     int dim = cache.shape.headDim();
     int stride = blocks * cache.paddedTokens + PanelMath.PARTIAL_SUMS;
     int table = call.sequences[firstRow] * call.tableStride;
+    Arrays.fill(own.scores, 0, queries * stride, 0);
     own.x.on(own.queries, 0, dim);
     own.w.on(own.staged, 0, cache.paddedTokens);
     for (int b = 0; b < blocks; b++) {
@@ -151,9 +153,15 @@ final class PagedAttention {
       cache
           .chunk(call.layer, block)
           .get(cache.headOffset(block, kvHead), own.staged, 0, cache.keyFloats);
-      // Padded tokens of this block are overwritten by the next block's first ones.
-      own.out.on(own.scores, b * cache.blockTokens(), stride);
-      math.multiply(own.out, own.x, own.w, queries, cache.paddedTokens, dim, true);
+      int start = b * cache.blockTokens();
+      own.out.on(own.scores, start, stride);
+      math.multiply(own.out, own.x, own.w, queries, cache.paddedTokens, dim);
+      int padding = cache.paddedTokens - cache.blockTokens();
+      for (int q = 0; padding > 0 && q < queries; q++) {
+        // What the padding left lies where the next block's chains begin.
+        int from = q * stride + start + cache.blockTokens();
+        Arrays.fill(own.scores, from, from + padding, 0);
+      }
     }
   }
 
@@ -167,6 +175,7 @@ final class PagedAttention {
     int stride = blocks * cache.paddedTokens + PanelMath.PARTIAL_SUMS;
     int shared = call.positions[firstRow] + 1;
     int table = call.sequences[firstRow] * call.tableStride;
+    Arrays.fill(own.result, 0, queries * cache.paddedDim, 0);
     for (int b = 0; b < blocks; b++) {
       int block = call.tables[table + b];
       int start = b * cache.blockTokens();
@@ -193,7 +202,7 @@ final class PagedAttention {
     own.x.on(own.scores, query * stride + start + from, stride);
     own.w.on(own.staged, from * paddedDim, paddedDim);
     own.out.on(own.result, query * paddedDim, paddedDim);
-    math.multiply(own.out, own.x, own.w, count, paddedDim, to - from, start + from == 0);
+    math.multiply(own.out, own.x, own.w, count, paddedDim, to - from);
   }
 
   private static float[] sized(float[] array, int length) {

@@ -16,30 +16,29 @@ interface PanelMath {
   /** One line for people: instruction set or why there is none. */
   String describe();
 
-  /** w[k · 32 + c] = weight of input k, column c of the staged units. */
-  void decode(PanelLayout layout, int[] words, int units, float[] w);
-
   /**
-   * tile[r, c] = fma chain over ascending k of x[r, k] · w[k, c], from 0 if {@code fresh}, else
-   * from what the tile holds. {@code cols} is a multiple of 16.
-   */
-  void multiply(Block tile, Block x, Block w, int rows, int cols, int inner, boolean fresh);
-
-  /**
-   * {@link #decode} and {@link #multiply} for one row, without the way through memory where the
-   * layout allows it.
+   * w[k · 32 + c] = weight of input k, column c of the staged units.
    *
-   * @param x the row's inputs of these units
-   * @param scratch as large as {@code decode} of these units needs
+   * @param scales scratch, 64 floats a unit
    */
-  void multiplyRow(
-      PanelLayout layout,
-      int[] words,
-      int units,
-      Block x,
-      Block tile,
-      float[] scratch,
-      boolean fresh);
+  void decode(PanelLayout layout, int[] words, int units, float[] scales, float[] w);
+
+  /**
+   * Goes on with the chain tile[r, c] = fma(x[r, k], w[k, c], tile[r, c]) over ascending k. {@code
+   * cols} is a multiple of 16.
+   */
+  void multiply(Block tile, Block x, Block w, int rows, int cols, int inner);
+
+  /**
+   * {@link #decode} and {@link #multiply} for one row and the 32 columns of {@code tile}, without
+   * the way through memory.
+   *
+   * @param scales scratch, 64 floats a unit
+   * @param x the row's inputs of these units
+   * @return false, and nothing is done, where the layout has no such way
+   */
+  boolean multiplyRow(
+      PanelLayout layout, int[] words, int units, float[] scales, Block x, float[] tile);
 
   /** Sum of squares of {@code count} floats, in {@link #PARTIAL_SUMS} chains. */
   float sumOfSquares(float[] x, int at, int count);

@@ -1,5 +1,7 @@
 package io.sailfish.kernels.cpu;
 
+import java.util.Arrays;
+
 /** Rows times one panel, and what becomes of the tile. Scratch is held for each worker. */
 final class PanelProduct {
   /** Inputs k decoded at once: 128 · 32 floats are half of a first-level cache. */
@@ -15,6 +17,7 @@ final class PanelProduct {
 
   private static final class Scratch {
     final float[] weights = new float[CHUNK_INNER * COLUMNS];
+    final float[] scales = new float[CHUNK_INNER * 2 * COLUMNS];
     final PanelMath.Block x = new PanelMath.Block();
     final PanelMath.Block w = new PanelMath.Block();
     final PanelMath.Block out = new PanelMath.Block();
@@ -86,19 +89,20 @@ final class PanelProduct {
     if (own.words.length < step * layout.unitWords()) {
       own.words = new int[step * layout.unitWords()];
     }
+    Arrays.fill(out, 0, tile.rows() * COLUMNS, 0);
     own.out.on(out, 0, COLUMNS);
     own.w.on(own.weights, 0, COLUMNS);
     for (int unit = 0; unit < units; unit += step) {
       int count = Math.min(step, units - unit);
-      boolean fresh = unit == 0;
       w.stage(panel, unit, count, own.words);
       own.x.on(x, tile.firstRow() * w.cols() + unit * layout.unitInner(), w.cols());
-      if (tile.rows() == 1) {
-        math.multiplyRow(layout, own.words, count, own.x, own.out, own.weights, fresh);
-      } else {
-        math.decode(layout, own.words, count, own.weights);
+      boolean done =
+          tile.rows() == 1
+              && math.multiplyRow(layout, own.words, count, own.scales, own.x, out);
+      if (!done) {
+        math.decode(layout, own.words, count, own.scales, own.weights);
         int inner = count * layout.unitInner();
-        math.multiply(own.out, own.x, own.w, tile.rows(), COLUMNS, inner, fresh);
+        math.multiply(own.out, own.x, own.w, tile.rows(), COLUMNS, inner);
       }
     }
   }

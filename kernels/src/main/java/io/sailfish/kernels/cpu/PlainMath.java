@@ -16,7 +16,7 @@ final class PlainMath implements PanelMath {
   }
 
   @Override
-  public void decode(PanelLayout layout, int[] words, int units, float[] w) {
+  public void decode(PanelLayout layout, int[] words, int units, float[] scales, float[] w) {
     int columns = PanelLayout.COLUMNS;
     for (int unit = 0; unit < units; unit++) {
       int to = unit * layout.unitInner() * columns;
@@ -27,12 +27,9 @@ final class PlainMath implements PanelMath {
   }
 
   @Override
-  public void multiply(Block tile, Block x, Block w, int rows, int cols, int inner, boolean fresh) {
+  public void multiply(Block tile, Block x, Block w, int rows, int cols, int inner) {
     for (int r = 0; r < rows; r++) {
       int to = tile.at + r * tile.stride;
-      if (fresh) {
-        Arrays.fill(tile.data, to, to + cols, 0);
-      }
       for (int k = 0; k < inner; k++) {
         float factor = x.data[x.at + r * x.stride + k];
         int from = w.at + k * w.stride;
@@ -44,17 +41,14 @@ final class PlainMath implements PanelMath {
   }
 
   @Override
-  public void multiplyRow(
+  public boolean multiplyRow(
       PanelLayout layout,
       int[] words,
       int units,
+      float[] scales,
       Block x,
-      Block tile,
-      float[] scratch,
-      boolean fresh) {
-    decode(layout, words, units, scratch);
-    Block w = new Block().on(scratch, 0, PanelLayout.COLUMNS);
-    multiply(tile, x, w, 1, PanelLayout.COLUMNS, units * layout.unitInner(), fresh);
+      float[] tile) {
+    return false;
   }
 
   @Override

@@ -14,45 +14,31 @@ final class VectorMath implements PanelMath {
   private static final int LANES = F.length();
   private static final int COLUMNS = PanelLayout.COLUMNS;
 
+  /** Values of an exponential that are worked on at once, so that they stay in the cache. */
+  private static final int PASS = 512;
+
   @Override
   public String describe() {
     return "%d-bit vectors".formatted(F.vectorBitSize());
   }
 
   @Override
-  public void decode(PanelLayout layout, int[] words, int units, float[] w) {
+  public void decode(PanelLayout layout, int[] words, int units, float[] scales, float[] w) {
+    int codes = layout.codeWords();
+    int unitWords = layout.unitWords();
     switch (layout.kind()) {
       case FLOAT -> VectorDecode.floats(words, units * COLUMNS, w);
       case HALF -> VectorDecode.halves(words, units, w);
       case BFLOAT -> VectorDecode.brainFloats(words, units, w);
-      case BYTE, NIBBLE, NIBBLE_MIN -> decodeScaled(layout, words, units, w);
-      case ENCODED -> decodeEncoded(layout, words, units, w);
-    }
-  }
-
-  private static void decodeScaled(PanelLayout layout, int[] words, int units, float[] w) {
-    int unitFloats = layout.unitInner() * COLUMNS;
-    float[] scales = new float[2 * COLUMNS];
-    for (int unit = 0; unit < units; unit++) {
-      int from = unit * layout.unitWords();
-      int codes = from + layout.codeWords();
-      scales(layout, words, from, scales, 0);
-      if (layout.kind() == PanelLayout.Kind.BYTE) {
-        VectorDecode.bytes(words, codes, scales, 0, w, unit * unitFloats);
-      } else {
-        VectorDecode.nibbles(words, codes, scales, 0, w, unit * unitFloats);
+      case BYTE -> {
+        VectorDecode.scales(layout, words, units, scales);
+        VectorDecode.bytes(words, codes, unitWords, units, scales, w);
       }
-    }
-  }
-
-  private static void scales(PanelLayout layout, int[] words, int from, float[] scales, int at) {
-    if (layout.kind() == PanelLayout.Kind.NIBBLE_MIN) {
-      VectorDecode.scalesAndMinima(words, from, scales, at);
-      return;
-    }
-    VectorDecode.pairedScales(words, from, scales, at);
-    if (layout.kind() == PanelLayout.Kind.NIBBLE) {
-      VectorDecode.minimaOfScales(scales, at);
+      case NIBBLE, NIBBLE_MIN -> {
+        VectorDecode.scales(layout, words, units, scales);
+        VectorDecode.nibbles(words, codes, unitWords, units, scales, w);
+      }
+      case ENCODED -> decodeEncoded(layout, words, units, w);
     }
   }
 
@@ -66,32 +52,35 @@ final class VectorMath implements PanelMath {
   }
 
   @Override
-  public void multiply(Block tile, Block x, Block w, int rows, int cols, int inner, boolean fresh) {
-    VectorProduct.multiply(tile, x, w, rows, cols, inner, fresh);
+  public void multiply(Block tile, Block x, Block w, int rows, int cols, int inner) {
+    VectorProduct.multiply(tile, x, w, rows, cols, inner);
   }
 
   @Override
-  public void multiplyRow(
+  public boolean multiplyRow(
       PanelLayout layout,
       int[] words,
       int units,
+      float[] scales,
       Block x,
-      Block tile,
-      float[] scratch,
-      boolean fresh) {
-    boolean nibbles =
-        layout.kind() == PanelLayout.Kind.NIBBLE || layout.kind() == PanelLayout.Kind.NIBBLE_MIN;
-    if (!nibbles) {
-      decode(layout, words, units, scratch);
-      Block w = new Block().on(scratch, 0, COLUMNS);
-      multiply(tile, x, w, 1, COLUMNS, units * layout.unitInner(), fresh);
-      return;
+      float[] tile) {
+    int codes = layout.codeWords();
+    int unitWords = layout.unitWords();
+    switch (layout.kind()) {
+      case NIBBLE, NIBBLE_MIN -> {
+        VectorDecode.scales(layout, words, units, scales);
+        VectorRow.nibbles(words, codes, unitWords, units, scales, x, tile);
+        return true;
+      }
+      case BYTE -> {
+        VectorDecode.scales(layout, words, units, scales);
+        VectorRow.bytes(words, codes, unitWords, units, scales, x, tile);
+        return true;
+      }
+      default -> {
+        return false;
+      }
     }
-    for (int unit = 0; unit < units; unit++) {
-      scales(layout, words, unit * layout.unitWords(), scratch, unit * 2 * COLUMNS);
-    }
-    VectorRow.nibbles(
-        words, layout.codeWords(), layout.unitWords(), units, scratch, x, tile, fresh);
   }
 
   @Override
@@ -127,10 +116,18 @@ final class VectorMath implements PanelMath {
 
   @Override
   public void siluMultiply(float[] gate, float[] up, int count) {
-    for (int i = 0; i < count; i += LANES) {
-      FloatVector v = FloatVector.fromArray(F, gate, i);
-      FloatVector silu = v.div(exp(v.neg()).add(1f));
-      silu.mul(FloatVector.fromArray(F, up, i)).intoArray(gate, i);
+    float[] denominators = new float[PASS];
+    for (int from = 0; from < count; from += PASS) {
+      int end = Math.min(count, from + PASS);
+      for (int i = from; i < end; i += LANES) {
+        FloatVector.fromArray(F, gate, i).neg().intoArray(denominators, i - from);
+      }
+      exp(denominators, 0, end - from);
+      for (int i = from; i < end; i += LANES) {
+        FloatVector e = FloatVector.fromArray(F, denominators, i - from);
+        FloatVector silu = FloatVector.fromArray(F, gate, i).div(e.add(1f));
+        silu.mul(FloatVector.fromArray(F, up, i)).intoArray(gate, i);
+      }
     }
   }
 
@@ -138,9 +135,10 @@ final class VectorMath implements PanelMath {
   public float softmaxNumerators(float[] x, int at, int count) {
     float largest = largest(x, at, count);
     int padded = (count + PARTIAL_SUMS - 1) / PARTIAL_SUMS * PARTIAL_SUMS;
-    for (int i = 0; i < padded; i += LANES) {
-      exp(FloatVector.fromArray(F, x, at + i).sub(largest)).intoArray(x, at + i);
+    for (int i = at; i < at + padded; i += LANES) {
+      FloatVector.fromArray(F, x, i).sub(largest).intoArray(x, i);
     }
+    exp(x, at, padded);
     Arrays.fill(x, at + count, at + padded, 0);
     float[] partial = new float[PARTIAL_SUMS];
     for (int lane = 0; lane < PARTIAL_SUMS; lane += LANES) {
@@ -167,22 +165,24 @@ final class VectorMath implements PanelMath {
     return largest;
   }
 
-  /** {@link FastExp#exp}, the same operations. */
-  private static FloatVector exp(FloatVector x) {
-    FloatVector a = x.max(FastExp.LOWEST).min(FastExp.HIGHEST);
+  /** {@link FastExp#exp}, the same operations, in place; {@code count} is a multiple of 16. */
+  private static void exp(float[] x, int at, int count) {
     FloatVector rounder = FloatVector.broadcast(F, FastExp.ROUNDER);
-    FloatVector shifted = a.fma(FloatVector.broadcast(F, FastExp.LOG2_E), rounder);
-    FloatVector n = shifted.sub(rounder);
-    FloatVector r = n.fma(FloatVector.broadcast(F, -FastExp.LN2_HIGH), a);
-    r = n.fma(FloatVector.broadcast(F, -FastExp.LN2_LOW), r);
-    FloatVector p =
-        r.fma(FloatVector.broadcast(F, FastExp.C5), FloatVector.broadcast(F, FastExp.C4));
-    p = p.fma(r, FloatVector.broadcast(F, FastExp.C3));
-    p = p.fma(r, FloatVector.broadcast(F, FastExp.C2));
-    p = p.fma(r, FloatVector.broadcast(F, FastExp.C1));
-    p = p.fma(r, FloatVector.broadcast(F, FastExp.C0));
-    FloatVector e = p.fma(r.mul(r), r.add(1f));
-    IntVector power = shifted.reinterpretAsInts().lanewise(LSHL, 23);
-    return e.reinterpretAsInts().add(power).reinterpretAsFloats();
+    for (int i = at; i < at + count; i += LANES) {
+      FloatVector a = FloatVector.fromArray(F, x, i).max(FastExp.LOWEST).min(FastExp.HIGHEST);
+      FloatVector shifted = a.fma(FloatVector.broadcast(F, FastExp.LOG2_E), rounder);
+      FloatVector n = shifted.sub(rounder);
+      FloatVector r = n.fma(FloatVector.broadcast(F, -FastExp.LN2_HIGH), a);
+      r = n.fma(FloatVector.broadcast(F, -FastExp.LN2_LOW), r);
+      FloatVector p = FloatVector.broadcast(F, FastExp.C5);
+      p = p.fma(r, FloatVector.broadcast(F, FastExp.C4));
+      p = p.fma(r, FloatVector.broadcast(F, FastExp.C3));
+      p = p.fma(r, FloatVector.broadcast(F, FastExp.C2));
+      p = p.fma(r, FloatVector.broadcast(F, FastExp.C1));
+      p = p.fma(r, FloatVector.broadcast(F, FastExp.C0));
+      FloatVector e = p.fma(r.mul(r), r.add(1f));
+      IntVector power = shifted.reinterpretAsInts().lanewise(LSHL, 23);
+      e.reinterpretAsInts().add(power).reinterpretAsFloats().intoArray(x, i);
+    }
   }
 }

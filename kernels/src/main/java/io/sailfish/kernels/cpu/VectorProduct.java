@@ -7,8 +7,9 @@ import jdk.incubator.vector.VectorSpecies;
  * Small matrix products: rows × two vectors of accumulators held in registers over all of k. Every
  * accumulator is one chain of fused multiply-adds, so neither rows nor width change a bit.
  *
- * <p>Straight-line on purpose: accumulators in an array, or a helper that stores them in a loop,
- * turn every vector into an object. Six rows by two vectors leave one of the 16 AVX2 registers.
+ * <p>Straight-line on purpose, and long for it: accumulators in an array, or a method of ours that
+ * takes or returns a vector and that HotSpot then does not inline, turn every vector into an
+ * object. Six rows by two vectors leave one of the 16 AVX2 registers.
  */
 final class VectorProduct {
   private static final VectorSpecies<Float> F = VectorWidth.FLOATS;
@@ -16,80 +17,72 @@ final class VectorProduct {
 
   private VectorProduct() {}
 
+  /** See {@link PanelMath#multiply}. */
   static void multiply(
       PanelMath.Block tile,
       PanelMath.Block x,
       PanelMath.Block w,
       int rows,
       int cols,
-      int inner,
-      boolean fresh) {
+      int inner) {
     for (int c = 0; c < cols; c += 2 * LANES) {
       if (c + 2 * LANES > cols) {
-        oneVector(tile, x, w, rows, c, inner, fresh);
+        oneVector(tile, x, w, rows, c, inner);
         return;
       }
-      int r = 0;
-      while (r < rows) {
+      for (int r = 0; r < rows; ) {
         int left = rows - r;
         if (left >= 6 && left != 8) {
-          six(tile, x, w, r, c, inner, fresh);
+          six(tile, x, w, r, c, inner);
           r += 6;
         } else if (left >= 4) {
-          four(tile, x, w, r, c, inner, fresh);
+          four(tile, x, w, r, c, inner);
           r += 4;
-        } else if (left >= 2) {
-          two(tile, x, w, r, c, inner, fresh);
+        } else if (left == 3) {
+          three(tile, x, w, r, c, inner);
+          r += 3;
+        } else if (left == 2) {
+          two(tile, x, w, r, c, inner);
           r += 2;
         } else {
-          one(tile, x, w, r, c, inner, fresh);
+          one(tile, x, w, r, c, inner);
           r++;
         }
       }
     }
   }
 
-  private static FloatVector start(float[] tile, int at, boolean fresh) {
-    return fresh ? FloatVector.zero(F) : FloatVector.fromArray(F, tile, at);
-  }
-
   private static void six(
-      PanelMath.Block tile,
-      PanelMath.Block xs,
-      PanelMath.Block ws,
-      int r,
-      int c,
-      int inner,
-      boolean fresh) {
+      PanelMath.Block tile, PanelMath.Block xs, PanelMath.Block ws, int r, int c, int inner) {
     float[] y = tile.data;
     float[] x = xs.data;
     float[] w = ws.data;
     int wStride = ws.stride;
-    int y0 = tile.at + r * tile.stride + c;
-    int y1 = y0 + tile.stride;
-    int y2 = y1 + tile.stride;
-    int y3 = y2 + tile.stride;
-    int y4 = y3 + tile.stride;
-    int y5 = y4 + tile.stride;
-    int x0 = xs.at + r * xs.stride;
-    int x1 = x0 + xs.stride;
-    int x2 = x1 + xs.stride;
-    int x3 = x2 + xs.stride;
-    int x4 = x3 + xs.stride;
-    int x5 = x4 + xs.stride;
-    FloatVector a0 = start(y, y0, fresh);
-    FloatVector b0 = start(y, y0 + LANES, fresh);
-    FloatVector a1 = start(y, y1, fresh);
-    FloatVector b1 = start(y, y1 + LANES, fresh);
-    FloatVector a2 = start(y, y2, fresh);
-    FloatVector b2 = start(y, y2 + LANES, fresh);
-    FloatVector a3 = start(y, y3, fresh);
-    FloatVector b3 = start(y, y3 + LANES, fresh);
-    FloatVector a4 = start(y, y4, fresh);
-    FloatVector b4 = start(y, y4 + LANES, fresh);
-    FloatVector a5 = start(y, y5, fresh);
-    FloatVector b5 = start(y, y5 + LANES, fresh);
     int from = ws.at + c;
+    int y0 = tile.at + r * tile.stride + c;
+    int x0 = xs.at + r * xs.stride;
+    int y1 = y0 + tile.stride;
+    int x1 = x0 + xs.stride;
+    int y2 = y1 + tile.stride;
+    int x2 = x1 + xs.stride;
+    int y3 = y2 + tile.stride;
+    int x3 = x2 + xs.stride;
+    int y4 = y3 + tile.stride;
+    int x4 = x3 + xs.stride;
+    int y5 = y4 + tile.stride;
+    int x5 = x4 + xs.stride;
+    FloatVector a0 = FloatVector.fromArray(F, y, y0);
+    FloatVector b0 = FloatVector.fromArray(F, y, y0 + LANES);
+    FloatVector a1 = FloatVector.fromArray(F, y, y1);
+    FloatVector b1 = FloatVector.fromArray(F, y, y1 + LANES);
+    FloatVector a2 = FloatVector.fromArray(F, y, y2);
+    FloatVector b2 = FloatVector.fromArray(F, y, y2 + LANES);
+    FloatVector a3 = FloatVector.fromArray(F, y, y3);
+    FloatVector b3 = FloatVector.fromArray(F, y, y3 + LANES);
+    FloatVector a4 = FloatVector.fromArray(F, y, y4);
+    FloatVector b4 = FloatVector.fromArray(F, y, y4 + LANES);
+    FloatVector a5 = FloatVector.fromArray(F, y, y5);
+    FloatVector b5 = FloatVector.fromArray(F, y, y5 + LANES);
     for (int k = 0; k < inner; k++) {
       FloatVector wa = FloatVector.fromArray(F, w, from + k * wStride);
       FloatVector wb = FloatVector.fromArray(F, w, from + k * wStride + LANES);
@@ -127,34 +120,28 @@ final class VectorProduct {
   }
 
   private static void four(
-      PanelMath.Block tile,
-      PanelMath.Block xs,
-      PanelMath.Block ws,
-      int r,
-      int c,
-      int inner,
-      boolean fresh) {
+      PanelMath.Block tile, PanelMath.Block xs, PanelMath.Block ws, int r, int c, int inner) {
     float[] y = tile.data;
     float[] x = xs.data;
     float[] w = ws.data;
     int wStride = ws.stride;
-    int y0 = tile.at + r * tile.stride + c;
-    int y1 = y0 + tile.stride;
-    int y2 = y1 + tile.stride;
-    int y3 = y2 + tile.stride;
-    int x0 = xs.at + r * xs.stride;
-    int x1 = x0 + xs.stride;
-    int x2 = x1 + xs.stride;
-    int x3 = x2 + xs.stride;
-    FloatVector a0 = start(y, y0, fresh);
-    FloatVector b0 = start(y, y0 + LANES, fresh);
-    FloatVector a1 = start(y, y1, fresh);
-    FloatVector b1 = start(y, y1 + LANES, fresh);
-    FloatVector a2 = start(y, y2, fresh);
-    FloatVector b2 = start(y, y2 + LANES, fresh);
-    FloatVector a3 = start(y, y3, fresh);
-    FloatVector b3 = start(y, y3 + LANES, fresh);
     int from = ws.at + c;
+    int y0 = tile.at + r * tile.stride + c;
+    int x0 = xs.at + r * xs.stride;
+    int y1 = y0 + tile.stride;
+    int x1 = x0 + xs.stride;
+    int y2 = y1 + tile.stride;
+    int x2 = x1 + xs.stride;
+    int y3 = y2 + tile.stride;
+    int x3 = x2 + xs.stride;
+    FloatVector a0 = FloatVector.fromArray(F, y, y0);
+    FloatVector b0 = FloatVector.fromArray(F, y, y0 + LANES);
+    FloatVector a1 = FloatVector.fromArray(F, y, y1);
+    FloatVector b1 = FloatVector.fromArray(F, y, y1 + LANES);
+    FloatVector a2 = FloatVector.fromArray(F, y, y2);
+    FloatVector b2 = FloatVector.fromArray(F, y, y2 + LANES);
+    FloatVector a3 = FloatVector.fromArray(F, y, y3);
+    FloatVector b3 = FloatVector.fromArray(F, y, y3 + LANES);
     for (int k = 0; k < inner; k++) {
       FloatVector wa = FloatVector.fromArray(F, w, from + k * wStride);
       FloatVector wb = FloatVector.fromArray(F, w, from + k * wStride + LANES);
@@ -181,29 +168,64 @@ final class VectorProduct {
     b3.intoArray(y, y3 + LANES);
   }
 
-  private static void two(
-      PanelMath.Block tile,
-      PanelMath.Block xs,
-      PanelMath.Block ws,
-      int r,
-      int c,
-      int inner,
-      boolean fresh) {
+  private static void three(
+      PanelMath.Block tile, PanelMath.Block xs, PanelMath.Block ws, int r, int c, int inner) {
     float[] y = tile.data;
     float[] x = xs.data;
     float[] w = ws.data;
-    int y0 = tile.at + r * tile.stride + c;
-    int y1 = y0 + tile.stride;
-    int x0 = xs.at + r * xs.stride;
-    int x1 = x0 + xs.stride;
-    FloatVector a0 = start(y, y0, fresh);
-    FloatVector b0 = start(y, y0 + LANES, fresh);
-    FloatVector a1 = start(y, y1, fresh);
-    FloatVector b1 = start(y, y1 + LANES, fresh);
+    int wStride = ws.stride;
     int from = ws.at + c;
+    int y0 = tile.at + r * tile.stride + c;
+    int x0 = xs.at + r * xs.stride;
+    int y1 = y0 + tile.stride;
+    int x1 = x0 + xs.stride;
+    int y2 = y1 + tile.stride;
+    int x2 = x1 + xs.stride;
+    FloatVector a0 = FloatVector.fromArray(F, y, y0);
+    FloatVector b0 = FloatVector.fromArray(F, y, y0 + LANES);
+    FloatVector a1 = FloatVector.fromArray(F, y, y1);
+    FloatVector b1 = FloatVector.fromArray(F, y, y1 + LANES);
+    FloatVector a2 = FloatVector.fromArray(F, y, y2);
+    FloatVector b2 = FloatVector.fromArray(F, y, y2 + LANES);
     for (int k = 0; k < inner; k++) {
-      FloatVector wa = FloatVector.fromArray(F, w, from + k * ws.stride);
-      FloatVector wb = FloatVector.fromArray(F, w, from + k * ws.stride + LANES);
+      FloatVector wa = FloatVector.fromArray(F, w, from + k * wStride);
+      FloatVector wb = FloatVector.fromArray(F, w, from + k * wStride + LANES);
+      FloatVector v = FloatVector.broadcast(F, x[x0 + k]);
+      a0 = v.fma(wa, a0);
+      b0 = v.fma(wb, b0);
+      v = FloatVector.broadcast(F, x[x1 + k]);
+      a1 = v.fma(wa, a1);
+      b1 = v.fma(wb, b1);
+      v = FloatVector.broadcast(F, x[x2 + k]);
+      a2 = v.fma(wa, a2);
+      b2 = v.fma(wb, b2);
+    }
+    a0.intoArray(y, y0);
+    b0.intoArray(y, y0 + LANES);
+    a1.intoArray(y, y1);
+    b1.intoArray(y, y1 + LANES);
+    a2.intoArray(y, y2);
+    b2.intoArray(y, y2 + LANES);
+  }
+
+  private static void two(
+      PanelMath.Block tile, PanelMath.Block xs, PanelMath.Block ws, int r, int c, int inner) {
+    float[] y = tile.data;
+    float[] x = xs.data;
+    float[] w = ws.data;
+    int wStride = ws.stride;
+    int from = ws.at + c;
+    int y0 = tile.at + r * tile.stride + c;
+    int x0 = xs.at + r * xs.stride;
+    int y1 = y0 + tile.stride;
+    int x1 = x0 + xs.stride;
+    FloatVector a0 = FloatVector.fromArray(F, y, y0);
+    FloatVector b0 = FloatVector.fromArray(F, y, y0 + LANES);
+    FloatVector a1 = FloatVector.fromArray(F, y, y1);
+    FloatVector b1 = FloatVector.fromArray(F, y, y1 + LANES);
+    for (int k = 0; k < inner; k++) {
+      FloatVector wa = FloatVector.fromArray(F, w, from + k * wStride);
+      FloatVector wb = FloatVector.fromArray(F, w, from + k * wStride + LANES);
       FloatVector v = FloatVector.broadcast(F, x[x0 + k]);
       a0 = v.fma(wa, a0);
       b0 = v.fma(wb, b0);
@@ -218,42 +240,34 @@ final class VectorProduct {
   }
 
   private static void one(
-      PanelMath.Block tile,
-      PanelMath.Block xs,
-      PanelMath.Block ws,
-      int r,
-      int c,
-      int inner,
-      boolean fresh) {
+      PanelMath.Block tile, PanelMath.Block xs, PanelMath.Block ws, int r, int c, int inner) {
     float[] y = tile.data;
+    float[] x = xs.data;
     float[] w = ws.data;
-    int at = tile.at + r * tile.stride + c;
-    int x0 = xs.at + r * xs.stride;
-    FloatVector a = start(y, at, fresh);
-    FloatVector b = start(y, at + LANES, fresh);
+    int wStride = ws.stride;
     int from = ws.at + c;
+    int y0 = tile.at + r * tile.stride + c;
+    int x0 = xs.at + r * xs.stride;
+    FloatVector a0 = FloatVector.fromArray(F, y, y0);
+    FloatVector b0 = FloatVector.fromArray(F, y, y0 + LANES);
     for (int k = 0; k < inner; k++) {
-      FloatVector v = FloatVector.broadcast(F, xs.data[x0 + k]);
-      a = v.fma(FloatVector.fromArray(F, w, from + k * ws.stride), a);
-      b = v.fma(FloatVector.fromArray(F, w, from + k * ws.stride + LANES), b);
+      FloatVector wa = FloatVector.fromArray(F, w, from + k * wStride);
+      FloatVector wb = FloatVector.fromArray(F, w, from + k * wStride + LANES);
+      FloatVector v = FloatVector.broadcast(F, x[x0 + k]);
+      a0 = v.fma(wa, a0);
+      b0 = v.fma(wb, b0);
     }
-    a.intoArray(y, at);
-    b.intoArray(y, at + LANES);
+    a0.intoArray(y, y0);
+    b0.intoArray(y, y0 + LANES);
   }
 
   /** A last column of tiles, where a tile is 16 wide and so is a vector. */
   private static void oneVector(
-      PanelMath.Block tile,
-      PanelMath.Block xs,
-      PanelMath.Block ws,
-      int rows,
-      int c,
-      int inner,
-      boolean fresh) {
+      PanelMath.Block tile, PanelMath.Block xs, PanelMath.Block ws, int rows, int c, int inner) {
     for (int r = 0; r < rows; r++) {
       int at = tile.at + r * tile.stride + c;
       int x0 = xs.at + r * xs.stride;
-      FloatVector a = start(tile.data, at, fresh);
+      FloatVector a = FloatVector.fromArray(F, tile.data, at);
       for (int k = 0; k < inner; k++) {
         FloatVector v = FloatVector.broadcast(F, xs.data[x0 + k]);
         a = v.fma(FloatVector.fromArray(F, ws.data, ws.at + c + k * ws.stride), a);

@@ -1,6 +1,8 @@
 package io.sailfish.kernels.cpu;
 
+import static jdk.incubator.vector.VectorOperators.ASHR;
 import static jdk.incubator.vector.VectorOperators.I2F;
+import static jdk.incubator.vector.VectorOperators.LSHL;
 import static jdk.incubator.vector.VectorOperators.LSHR;
 
 import jdk.incubator.vector.FloatVector;
@@ -30,49 +32,71 @@ final class VectorRow {
       int units,
       float[] scales,
       PanelMath.Block x,
-      PanelMath.Block tile,
-      boolean fresh) {
+      float[] y) {
+    float[] input = x.data;
+    IntVector low = IntVector.broadcast(I, 15);
     for (int c = 0; c < COLUMNS; c += 2 * LANES) {
-      nibbleColumns(
-          words, codes + c, unitWords, units, scales, x, tile.data, tile.at + c, c, fresh);
+      FloatVector a = FloatVector.fromArray(F, y, c);
+      FloatVector b = FloatVector.fromArray(F, y, c + LANES);
+      for (int unit = 0; unit < units; unit++) {
+        int at = unit * VectorDecode.SCALES + c;
+        FloatVector da = FloatVector.fromArray(F, scales, at);
+        FloatVector db = FloatVector.fromArray(F, scales, at + LANES);
+        FloatVector ma = FloatVector.fromArray(F, scales, at + COLUMNS);
+        FloatVector mb = FloatVector.fromArray(F, scales, at + COLUMNS + LANES);
+        for (int g = 0; g < 4; g++) {
+          int from = codes + c + unit * unitWords + g * COLUMNS;
+          IntVector qa = IntVector.fromArray(I, words, from);
+          IntVector qb = IntVector.fromArray(I, words, from + LANES);
+          int k = x.at + unit * 32 + g * 8;
+          for (int j = 0; j < 8; j++) {
+            FloatVector v = FloatVector.broadcast(F, input[k + j]);
+            a = ((FloatVector) qa.and(low).convert(I2F, 0)).mul(da).add(ma).fma(v, a);
+            b = ((FloatVector) qb.and(low).convert(I2F, 0)).mul(db).add(mb).fma(v, b);
+            qa = qa.lanewise(LSHR, 4);
+            qb = qb.lanewise(LSHR, 4);
+          }
+        }
+      }
+      a.intoArray(y, c);
+      b.intoArray(y, c + LANES);
     }
   }
 
-  private static void nibbleColumns(
+  /** Codes are bytes, 8 groups of 32 words a unit. */
+  static void bytes(
       int[] words,
       int codes,
       int unitWords,
       int units,
       float[] scales,
       PanelMath.Block x,
-      float[] y,
-      int yAt,
-      int c,
-      boolean fresh) {
-    FloatVector a = fresh ? FloatVector.zero(F) : FloatVector.fromArray(F, y, yAt);
-    FloatVector b = fresh ? FloatVector.zero(F) : FloatVector.fromArray(F, y, yAt + LANES);
-    IntVector low = IntVector.broadcast(I, 15);
-    for (int unit = 0; unit < units; unit++) {
-      int at = unit * 2 * COLUMNS + c;
-      FloatVector da = FloatVector.fromArray(F, scales, at);
-      FloatVector db = FloatVector.fromArray(F, scales, at + LANES);
-      FloatVector ma = FloatVector.fromArray(F, scales, at + COLUMNS);
-      FloatVector mb = FloatVector.fromArray(F, scales, at + COLUMNS + LANES);
-      for (int g = 0; g < 4; g++) {
-        int from = codes + unit * unitWords + g * COLUMNS;
-        IntVector qa = IntVector.fromArray(I, words, from);
-        IntVector qb = IntVector.fromArray(I, words, from + LANES);
-        int k = x.at + unit * 32 + g * 8;
-        for (int j = 0; j < 8; j++) {
-          FloatVector v = FloatVector.broadcast(F, x.data[k + j]);
-          a = ((FloatVector) qa.and(low).convert(I2F, 0)).fma(da, ma).fma(v, a);
-          b = ((FloatVector) qb.and(low).convert(I2F, 0)).fma(db, mb).fma(v, b);
-          qa = qa.lanewise(LSHR, 4);
-          qb = qb.lanewise(LSHR, 4);
+      float[] y) {
+    float[] input = x.data;
+    for (int c = 0; c < COLUMNS; c += 2 * LANES) {
+      FloatVector a = FloatVector.fromArray(F, y, c);
+      FloatVector b = FloatVector.fromArray(F, y, c + LANES);
+      for (int unit = 0; unit < units; unit++) {
+        FloatVector da = FloatVector.fromArray(F, scales, unit * VectorDecode.SCALES + c);
+        FloatVector db = FloatVector.fromArray(F, scales, unit * VectorDecode.SCALES + c + LANES);
+        for (int g = 0; g < 8; g++) {
+          int from = codes + c + unit * unitWords + g * COLUMNS;
+          IntVector qa = IntVector.fromArray(I, words, from);
+          IntVector qb = IntVector.fromArray(I, words, from + LANES);
+          int k = x.at + unit * 32 + g * 4;
+          for (int j = 0; j < 4; j++) {
+            FloatVector v = FloatVector.broadcast(F, input[k + j]);
+            IntVector code = qa.lanewise(LSHL, 24).lanewise(ASHR, 24);
+            a = ((FloatVector) code.convert(I2F, 0)).mul(da).fma(v, a);
+            code = qb.lanewise(LSHL, 24).lanewise(ASHR, 24);
+            b = ((FloatVector) code.convert(I2F, 0)).mul(db).fma(v, b);
+            qa = qa.lanewise(LSHR, 8);
+            qb = qb.lanewise(LSHR, 8);
+          }
         }
       }
+      a.intoArray(y, c);
+      b.intoArray(y, c + LANES);
     }
-    a.intoArray(y, yAt);
-    b.intoArray(y, yAt + LANES);
   }
 }
