@@ -8,8 +8,9 @@ interleave it with another engine:
     decode ROWS STEPS SEED       STEPS steps of ROWS sequences, one token each, after a prompt of PROMPT
                                  tokens (not timed); the tokens are random but fixed by SEED, no sampling
     prefill ROWS TOKENS SEED     ROWS prompts of TOKENS tokens each, logits of the last token of each
+    logits ROWS TOKENS SEED      the same for ROWS = 1; answers the first 256 logits of the last token
 
-Answer: seconds. The tokens are the same as LlamaCppBench uses: a 48-bit linear congruence (java.util.Random).
+Answer: seconds, or logits. The tokens are the same as LlamaCppBench uses: a 48-bit linear congruence (java.util.Random).
 """
 
 import argparse
@@ -89,6 +90,11 @@ class Bench:
         llama_cpp.llama_synchronize(self.context)
         return time.perf_counter() - start
 
+    def logits(self, rows, count, seed):
+        self.prefill(rows, count, seed)
+        values = llama_cpp.llama_get_logits_ith(self.context, count - 1)
+        return " ".join(str(values[i]) for i in range(256))
+
     def prefill(self, rows, count, seed):
         self.forget()
         random = JavaRandom(seed)
@@ -112,7 +118,7 @@ def main():
     print("ready llama-cpp-python", llama_cpp.__version__, flush=True)
     for line in sys.stdin:
         kind, rows, count, seed = line.split()
-        run = bench.decode if kind == "decode" else bench.prefill
+        run = {"decode": bench.decode, "prefill": bench.prefill, "logits": bench.logits}[kind]
         print(run(int(rows), int(count), int(seed)), flush=True)
 
 

@@ -21,8 +21,8 @@ import java.util.Random;
 
 /**
  * The operators of SmolLM2-135M on the CPU, one after the other over all layers as a step runs them
- * (so weights come from memory, not from a cache): microseconds, GFLOP/s, and bytes allocated, which
- * must stay near zero (a vector that becomes an object shows there first).
+ * (so weights come from memory, not from a cache): microseconds, GFLOP/s, and bytes allocated,
+ * which must stay near zero (a vector that becomes an object shows there first).
  *
  * <pre>KernelBench [threads] [rows ...]</pre>
  */
@@ -152,8 +152,7 @@ public final class KernelBench {
   private void run() {
     measure("rmsNorm", 0, (l, i) -> ops.rmsNorm(normed, x, norm, 1e-5f, rows));
     measure("qkv", 2.0 * HIDDEN * SHAPE.qkvCols(), (l, i) -> ops.linear(qkv, normed, l.qkv, rows));
-    measure(
-        "rope", 0, (l, i) -> ops.rope(qkv, rope, step.positions(), SHAPE, true, rows));
+    measure("rope", 0, (l, i) -> ops.rope(qkv, rope, step.positions(), SHAPE, true, rows));
     measure("kvAppend", 0, (l, i) -> ops.kvAppend(cache, i, qkv, step.slots(), SHAPE, rows));
     measure(
         "attention",

@@ -76,11 +76,11 @@ class OpsContractTest {
   @ParameterizedTest
   @MethodSource("cases")
   void sameBitsForEveryBatch(KernelCase kernel) {
-    for (String name : List.of("vector", "vector128", "plain")) {
+    for (String name : List.of("vector", "vector128")) {
       Backend backend = BACKENDS.get(name);
       int[] expected = bits(kernel.run(backend, 0, kernel.rows()));
       int cols = expected.length / kernel.rows();
-      for (int batch : new int[] {1, 2, 3, 8}) {
+      for (int batch : new int[] {1, 3, 8}) {
         for (int first = 0; first < kernel.rows(); first += batch) {
           int count = Math.min(batch, kernel.rows() - first);
           assertArrayEquals(

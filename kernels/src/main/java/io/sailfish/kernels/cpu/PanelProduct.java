@@ -97,8 +97,7 @@ final class PanelProduct {
       w.stage(panel, unit, count, own.words);
       own.x.on(x, tile.firstRow() * w.cols() + unit * layout.unitInner(), w.cols());
       boolean done =
-          tile.rows() == 1
-              && math.multiplyRow(layout, own.words, count, own.scales, own.x, out);
+          tile.rows() == 1 && math.multiplyRow(layout, own.words, count, own.scales, own.x, out);
       if (!done) {
         math.decode(layout, own.words, count, own.scales, own.weights);
         int inner = count * layout.unitInner();

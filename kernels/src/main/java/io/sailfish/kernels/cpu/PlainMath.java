@@ -42,12 +42,7 @@ final class PlainMath implements PanelMath {
 
   @Override
   public boolean multiplyRow(
-      PanelLayout layout,
-      int[] words,
-      int units,
-      float[] scales,
-      Block x,
-      float[] tile) {
+      PanelLayout layout, int[] words, int units, float[] scales, Block x, float[] tile) {
     return false;
   }
 

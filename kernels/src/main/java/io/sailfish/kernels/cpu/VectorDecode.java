@@ -120,8 +120,7 @@ final class VectorDecode {
    * unit's {@code unitWords} further. A product of scale and code is exact, so a separate addition
    * rounds as a fused one would, and leaves m in its register.
    */
-  static void nibbles(
-      int[] words, int codes, int unitWords, int units, float[] scales, float[] w) {
+  static void nibbles(int[] words, int codes, int unitWords, int units, float[] scales, float[] w) {
     for (int unit = 0; unit < units; unit++) {
       for (int c = 0; c < COLUMNS; c += LANES) {
         FloatVector d = FloatVector.fromArray(F, scales, unit * SCALES + c);

@@ -58,12 +58,7 @@ final class VectorMath implements PanelMath {
 
   @Override
   public boolean multiplyRow(
-      PanelLayout layout,
-      int[] words,
-      int units,
-      float[] scales,
-      Block x,
-      float[] tile) {
+      PanelLayout layout, int[] words, int units, float[] scales, Block x, float[] tile) {
     int codes = layout.codeWords();
     int unitWords = layout.unitWords();
     switch (layout.kind()) {

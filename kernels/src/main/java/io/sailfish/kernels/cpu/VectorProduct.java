@@ -19,12 +19,7 @@ final class VectorProduct {
 
   /** See {@link PanelMath#multiply}. */
   static void multiply(
-      PanelMath.Block tile,
-      PanelMath.Block x,
-      PanelMath.Block w,
-      int rows,
-      int cols,
-      int inner) {
+      PanelMath.Block tile, PanelMath.Block x, PanelMath.Block w, int rows, int cols, int inner) {
     for (int c = 0; c < cols; c += 2 * LANES) {
       if (c + 2 * LANES > cols) {
         oneVector(tile, x, w, rows, c, inner);

@@ -1,0 +1,45 @@
+package io.sailfish.kernels;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.sailfish.kernels.cpu.CpuBackend;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class BackendsTest {
+  private record Refusing(String id, String refusal) implements BackendProvider {
+    @Override
+    public Backend open(int threads) {
+      throw new AssertionError("opened although it refused");
+    }
+  }
+
+  private static final List<BackendProvider> NO_CARD =
+      List.of(new Refusing("cuda", "no driver"), CpuBackend.provider());
+
+  @Test
+  void autoTakesWhatWorks() {
+    try (Backend backend = Backends.open("auto", 2, NO_CARD)) {
+      assertEquals("cpu", backend.id());
+      assertTrue(backend.describe().contains("2 threads"), backend.describe());
+    }
+  }
+
+  @Test
+  void namedBackendNeverFallsBack() {
+    RuntimeException refusal =
+        assertThrows(IllegalStateException.class, () -> Backends.open("cuda", 2, NO_CARD));
+    assertTrue(refusal.getMessage().contains("no driver"), refusal.getMessage());
+    List<BackendProvider> cpuOnly = List.of(CpuBackend.provider());
+    refusal = assertThrows(IllegalStateException.class, () -> Backends.open("cuda", 2, cpuOnly));
+    assertTrue(refusal.getMessage().contains("not part of this build"), refusal.getMessage());
+  }
+
+  @Test
+  void unknownNamesAndThreads() {
+    assertThrows(IllegalArgumentException.class, () -> Backends.open("gpu", 1));
+    assertThrows(IllegalArgumentException.class, () -> Backends.open("cpu", -1));
+  }
+}

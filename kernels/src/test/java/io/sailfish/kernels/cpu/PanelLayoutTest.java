@@ -1,0 +1,60 @@
+package io.sailfish.kernels.cpu;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import io.sailfish.kernels.EncodedSource;
+import io.sailfish.kernels.format.QuantFormat;
+import java.nio.ByteBuffer;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+class PanelLayoutTest {
+  /** Every layout, the one for formats without vector code too, gives back the codec's weights. */
+  @ParameterizedTest
+  @EnumSource
+  void decodesWhatTheCodecDecodes(QuantFormat format) {
+    int rows = 45;
+    int cols = 3 * format.blockLength();
+    EncodedSource source = new EncodedSource("w", format, rows, cols, 5);
+    float[] expected = new float[cols];
+    float[] got = new float[cols];
+    try (Parallel parallel = new Parallel(2)) {
+      for (PanelLayout layout : List.of(PanelLayout.of(format), PanelLayout.encoded(format))) {
+        PanelRun run = new PanelPacker(parallel).packRun(source, layout, 0);
+        PanelWeight weight = new PanelWeight("w", cols, List.of(run));
+        for (int row = 0; row < rows; row++) {
+          int at = row * (int) format.rowBytes(cols);
+          format.codec().decode(ByteBuffer.wrap(source.bytes()), at, expected, 0, cols);
+          weight.decodeRow(row, got, 0);
+          for (int k = 0; k < cols; k++) {
+            // + 0f: d · (8 - 8) may be -0 to the codec where d · 8 - 8 · d is +0; the same weight
+            assertEquals(expected[k] + 0f, got[k] + 0f, layout + " row " + row);
+          }
+        }
+        assertEquals(64L * format.rowBytes(cols), weight.bytes(), "no growth but whole panels");
+      }
+    }
+  }
+
+  /** Any halves, infinities and NaN included, where a format holds plain halves. */
+  @ParameterizedTest
+  @EnumSource(names = {"F16", "BF16", "F32"})
+  void vectorsDecodeSpecialValues(QuantFormat format) {
+    int inner = 40;
+    EncodedSource source = new EncodedSource("w", format, 32, inner, 5);
+    new Random(8).nextBytes(source.bytes());
+    PanelLayout layout = PanelLayout.of(format);
+    int[] words = new int[inner * layout.unitWords()];
+    try (Parallel parallel = new Parallel(1)) {
+      new PanelPacker(parallel).packRun(source, layout, 0).stage(0, 0, inner, words);
+    }
+    float[] expected = new float[inner * 32];
+    float[] got = new float[inner * 32];
+    new PlainMath("test").decode(layout, words, inner, new float[0], expected);
+    new VectorMath().decode(layout, words, inner, new float[0], got);
+    assertArrayEquals(expected, got);
+  }
+}

@@ -1,0 +1,121 @@
+package io.sailfish.kernels.format;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Locale;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+class QuantFormatTest {
+  /** format, input, encoded, decoded; made by tools/golden/make_format_cases.py. */
+  private static List<String[]> golden() throws IOException {
+    try (InputStream in = QuantFormatTest.class.getResourceAsStream("/golden/formats.txt")) {
+      String text = new String(in.readAllBytes(), StandardCharsets.US_ASCII);
+      return text.lines().map(line -> line.split(" ")).toList();
+    }
+  }
+
+  private static float[] floats(String hex) {
+    ByteBuffer bytes = ByteBuffer.wrap(HexFormat.of().parseHex(hex));
+    float[] values = new float[bytes.remaining() / 4];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = Float.intBitsToFloat(bytes.getInt(4 * i));
+    }
+    return values;
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void encodesAndDecodesAsGgufDoes(QuantFormat format) throws IOException {
+    int cases = 0;
+    for (String[] golden : golden()) {
+      if (!golden[0].equals(format.id())) {
+        continue;
+      }
+      cases++;
+      float[] input = floats(golden[1]);
+      ByteBuffer encoded = ByteBuffer.allocate((int) format.rowBytes(input.length));
+      format.codec().encode(input, 0, input.length, encoded, 0);
+      assertEquals(golden[2], HexFormat.of().formatHex(encoded.array()), golden[1]);
+      float[] decoded = new float[input.length];
+      format.codec().decode(encoded, 0, decoded, 0, input.length);
+      assertArrayEquals(bits(floats(golden[3])), bits(decoded), golden[1]);
+    }
+    assertTrue(cases >= 10, "cases for " + format);
+  }
+
+  private static int[] bits(float[] values) {
+    int[] bits = new int[values.length];
+    // 0 · negative scale is -0 here and +0 there, or the other way round: the same weight
+    Arrays.setAll(bits, i -> Float.floatToRawIntBits(values[i] + 0f));
+    return bits;
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void staysWithinTolerance(QuantFormat format) {
+    Random random = new Random(3);
+    int length = 32;
+    float[] input = new float[length];
+    float[] decoded = new float[length];
+    ByteBuffer encoded = ByteBuffer.allocate(256);
+    double worst = 0;
+    for (int run = 0; run < 2000; run++) {
+      double largest = 0;
+      for (int i = 0; i < length; i++) {
+        input[i] = (float) random.nextGaussian();
+        largest = Math.max(largest, Math.abs(input[i]));
+      }
+      format.codec().encode(input, 0, length, encoded, 7);
+      format.codec().decode(encoded, 7, decoded, 0, length);
+      for (int i = 0; i < length; i++) {
+        worst = Math.max(worst, Math.abs(input[i] - decoded[i]) / largest);
+      }
+    }
+    assertTrue(worst <= format.tolerance(), "worst " + worst);
+    assertTrue(worst >= format.tolerance() / 3, "a tolerance that says something: " + worst);
+  }
+
+  @Test
+  void everyHalfSurvivesTheRoundTrip() {
+    for (int half = 0; half < 1 << 16; half++) {
+      float value = HalfFloat.toFloat(half);
+      boolean nan = (half & 0x7C00) == 0x7C00 && (half & 0x3FF) != 0;
+      assertEquals(nan, Float.isNaN(value));
+      if (!nan) {
+        assertEquals(half, HalfFloat.fromFloat(value), Integer.toHexString(half));
+      }
+    }
+    assertEquals(0x7C00, HalfFloat.fromFloat(65520f));
+    assertEquals(0x7BFF, HalfFloat.fromFloat(65519f));
+    assertEquals(0x3C00, HalfFloat.fromFloat(1f + 0x1p-11f), "ties to even");
+    assertEquals(0x3C02, HalfFloat.fromFloat(1f + 3 * 0x1p-11f), "ties to even");
+  }
+
+  @Test
+  void rowBytesRefusesBrokenBlocks() {
+    assertEquals(40, QuantFormat.Q4_1.rowBytes(64));
+    assertEquals(20L << 31, QuantFormat.Q4_1.rowBytes(32L << 31));
+    for (long cols : new long[] {0, -32, 33}) {
+      assertThrows(IllegalArgumentException.class, () -> QuantFormat.Q4_1.rowBytes(cols));
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void idsAreLowerCaseNames(QuantFormat format) {
+    assertEquals(format.name().toLowerCase(Locale.ROOT), format.id());
+  }
+}
