@@ -12,7 +12,7 @@ case ${1:-help} in
         shift
         exec spark-submit --master 'local[*]' --driver-memory 2g \
             --class io.sailfish.examples.QuickStart /opt/sailfish/examples.jar \
-            --model "$model" --out /work/quickstart "$@"
+            --model "$model" --out /home/spark/quickstart "$@"
         ;;
     *) exec "$@" ;;
 esac

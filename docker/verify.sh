@@ -47,7 +47,7 @@ in_image quickstart --error-rows 40
 echo "== spark-submit in the image"
 in_image spark-submit --master 'local[2]' \
     --conf "spark.sailfish.model.path=/models/$(basename "$model")" \
-    /opt/sailfish/examples/classify_reviews.py --out /work/submit
+    /opt/sailfish/examples/classify_reviews.py --out /home/spark/submit
 echo "== the image runs as $(in_image id -un)"
 [ "$(in_image id -un)" = spark ]
 echo "docker/verify.sh: ok"
