@@ -11,6 +11,7 @@ final class KernelCatalog {
     List<KernelSpec> specs = new ArrayList<>();
     specs.addAll(MemoryProbe.SPECS);
     specs.addAll(PortableGemm.specs());
+    specs.addAll(PrefillGemm.specs());
     return specs;
   }
 }

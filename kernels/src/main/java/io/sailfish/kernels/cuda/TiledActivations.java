@@ -9,7 +9,7 @@ import io.sailfish.kernels.format.TwoByteFloat;
  * already a core-matrix operand. Columns are padded to a multiple of 128 and the padding is zero.
  *
  * @param type element type
- * @param tileRows rows of a tile: 8, 16, 32 or 64
+ * @param tileRows rows of a tile: 8, 16, 32 or 64; 128 for {@link PrefillGemm}
  * @param tiles number of tiles
  * @param cols columns in use
  * @param address device address of the first element
@@ -20,8 +20,8 @@ public record TiledActivations(TwoByteFloat type, int tileRows, int tiles, int c
   private static final int ALIGNMENT = 128;
 
   public TiledActivations {
-    if (tileRows != 8 && tileRows != 16 && tileRows != 32 && tileRows != 64) {
-      throw new KernelException(OPERATOR, "tileRows", "8, 16, 32 or 64", tileRows);
+    if (tileRows < 8 || tileRows > PrefillGemm.TILE_ROWS || Integer.bitCount(tileRows) != 1) {
+      throw new KernelException(OPERATOR, "tileRows", "8, 16, 32, 64 or 128", tileRows);
     }
     Arguments.atLeast(OPERATOR, "tiles", 1, tiles);
     Arguments.atLeast(OPERATOR, "cols", 1, cols);

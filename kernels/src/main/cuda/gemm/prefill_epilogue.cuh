@@ -1,0 +1,74 @@
+// What becomes of a finished tile of gemm_prefill_sm90.cu. A thread holds two neighbouring columns n0, n0+1 (n0 even) of rows 8k + m, 8k + m + 1
+// (m = 0, 2, 4, 6; k = 0 .. 15): v[4k ..] = {(n0, 8k+m), (n0, 8k+m+1), (n0+1, 8k+m), (n0+1, 8k+m+1)}.
+#pragma once
+#include "prefill_weights.cuh"
+
+enum Epilogue : int {
+  EPILOGUE_STORE = 0,   // y0[:, n] for n < cut0, y1[:, n - cut0] for n < cut1, y2[:, n - cut1] beyond; cuts are multiples of 8
+  EPILOGUE_ADD = 1,     // y0 = y1 + v; y1 may be y0
+  EPILOGUE_SWIGLU = 2,  // columns 2j are gates, 2j+1 ups: y0[:, j] = silu(gate) * up
+};
+
+struct Output {
+  void *y0, *y1, *y2;
+  int kind, cut0, cut1;
+};
+
+template <int R> __device__ __forceinline__ long tiledIndex(int column, int row) { return ((long)(column >> 3) * R + row) * 8 + (column & 7); }
+
+template <class T, int R> __device__ __forceinline__ void finishSwiGlu(const Output& o, int n0, int m, float4 v) {
+  const float a = v.x / (1.f + __expf(-v.x)) * v.z, b = v.y / (1.f + __expf(-v.y)) * v.w;
+  // Lanes 4 apart hold neighbouring output columns: the even one takes row m of both, the odd one row m+1, so that both store pairs.
+  const bool odd = (n0 >> 1) & 1;
+  const float other = __shfl_xor_sync(~0u, odd ? a : b, 4);
+  uint16_t* p = (uint16_t*)o.y0 + tiledIndex<R>((n0 >> 1) & ~1, m + odd);
+  *(uint32_t*)p = odd ? T::pack(other, b) : T::pack(a, other);
+}
+
+// The 128 rows of a thread's two columns. The kind of the epilogue is looked at once: sixteen copies of every kind would not fit the instruction cache.
+template <class T, int R> __device__ __forceinline__ void finishTile(const Output& o, int n, int m, const float (&v)[R / 2]) {
+  if (o.kind == EPILOGUE_SWIGLU) {
+#pragma unroll
+    for (int k = 0; k < R / 8; k++) finishSwiGlu<T, R>(o, n, k * 8 + m, make_float4(v[4 * k], v[4 * k + 1], v[4 * k + 2], v[4 * k + 3]));
+    return;
+  }
+  uint16_t* base = (uint16_t*)o.y0;
+  if (o.kind == EPILOGUE_STORE && n >= o.cut0) {
+    base = (uint16_t*)(n >= o.cut1 ? o.y2 : o.y1);
+    n -= n >= o.cut1 ? o.cut1 : o.cut0;
+  }
+  uint16_t* to = base + tiledIndex<R>(n, m);
+  if (o.kind == EPILOGUE_ADD) {
+    const uint16_t* from = (const uint16_t*)o.y1 + tiledIndex<R>(n, m);
+    uint32_t r[R / 4];
+#pragma unroll
+    for (int k = 0; k < R / 4; k++) r[k] = *(const uint32_t*)(from + k / 2 * 64 + k % 2 * 8);
+#pragma unroll
+    for (int k = 0; k < R / 8; k++) {
+      const float2 r0 = T::unpack(r[2 * k]), r1 = T::unpack(r[2 * k + 1]);
+      *(uint32_t*)(to + k * 64) = T::pack(v[4 * k] + r0.x, v[4 * k + 2] + r0.y);
+      *(uint32_t*)(to + k * 64 + 8) = T::pack(v[4 * k + 1] + r1.x, v[4 * k + 3] + r1.y);
+    }
+    return;
+  }
+#pragma unroll
+  for (int k = 0; k < R / 8; k++) {
+    *(uint32_t*)(to + k * 64) = T::pack(v[4 * k], v[4 * k + 2]);
+    *(uint32_t*)(to + k * 64 + 8) = T::pack(v[4 * k + 1], v[4 * k + 3]);
+  }
+}
+
+// The outputs of one block of 128 rows: each is [row block][cols/8][128][8], columns rounded up to 128.
+__device__ __forceinline__ Output rowBlockOf(Output o, int rowBlock, int panels) {
+  const int columns = panels * 128;
+  auto skip = [&](void* p, int width) { return (void*)((uint16_t*)p + (int64_t)rowBlock * ((width + 127) / 128 * 128) * 128); };
+  if (o.kind == EPILOGUE_SWIGLU) {
+    o.y0 = skip(o.y0, columns / 2);
+  } else if (o.kind == EPILOGUE_ADD) {
+    o.y0 = skip(o.y0, columns), o.y1 = skip(o.y1, columns);
+  } else {
+    const int cut0 = min(o.cut0, columns), cut1 = min(o.cut1, columns);
+    o.y0 = skip(o.y0, cut0), o.y1 = skip(o.y1, cut1 - cut0), o.y2 = skip(o.y2, columns - cut1);
+  }
+  return o;
+}

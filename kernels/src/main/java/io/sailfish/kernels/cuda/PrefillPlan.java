@@ -1,0 +1,86 @@
+package io.sailfish.kernels.cuda;
+
+/**
+ * Who multiplies what in a prefill product: whole tiles first, then tiles cut into pieces along K.
+ * Geometry as gemm_prefill_sm90.cu states it.
+ *
+ * @param parts ranges of K whose sums are added in order: fixed by K and N, so that a row's bits
+ *     are
+ * @param wholeRounds tiles that each block multiplies whole
+ * @param splitTiles tiles left after those, each cut into {@code pieces}
+ * @param pieces blocks that share a split tile; a power of two, at most {@code parts}
+ * @param cost groups of 128 inputs that the busiest block works through, adding up included
+ */
+record PrefillPlan(int parts, int wholeRounds, int splitTiles, int pieces, long cost) {
+  /** The card that {@link #parts} is chosen for; never the card at hand: bits would differ. */
+  private static final int REFERENCE_MULTIPROCESSORS = 132;
+
+  private static final int MAX_PARTS = 4;
+  private static final int MIN_GROUPS_A_PART = 4;
+
+  /** What adding up the pieces of a tile costs, in groups. */
+  private static final int ADDING_UP = 5;
+
+  /**
+   * @param groups blocks of 128 inputs
+   * @param panels blocks of 128 outputs
+   * @param rowBlocks blocks of 128 rows
+   */
+  static PrefillPlan of(int groups, int panels, int rowBlocks, int multiprocessors) {
+    int tiles = Math.multiplyExact(panels, rowBlocks);
+    return best(groups, tiles, parts(groups, panels), multiprocessors);
+  }
+
+  /** The parts that serve one and two blocks of rows best; more rows fill any card anyway. */
+  static int parts(int groups, int panels) {
+    int best = 1;
+    long bestCost = Long.MAX_VALUE;
+    for (int parts = 1; parts <= MAX_PARTS; parts *= 2) {
+      if (parts == 1 || groups >= MIN_GROUPS_A_PART * parts) {
+        long cost =
+            best(groups, panels, parts, REFERENCE_MULTIPROCESSORS).cost()
+                + best(groups, 2 * panels, parts, REFERENCE_MULTIPROCESSORS).cost();
+        if (cost < bestCost) {
+          best = parts;
+          bestCost = cost;
+        }
+      }
+    }
+    return best;
+  }
+
+  private static PrefillPlan best(int groups, int tiles, int parts, int multiprocessors) {
+    int rounds = tiles / multiprocessors;
+    int rest = tiles % multiprocessors;
+    int wholeRounds = rounds + (rest > 0 ? 1 : 0);
+    PrefillPlan best = new PrefillPlan(parts, wholeRounds, 0, 1, (long) wholeRounds * groups);
+    if (rest > 0) {
+      for (int pieces = 2; pieces <= parts; pieces *= 2) {
+        long cost =
+            (long) rounds * groups
+                + (long) ceilDiv(rest * pieces, multiprocessors)
+                    * (ceilDiv(groups, pieces) + ADDING_UP);
+        if (cost < best.cost()) {
+          best = new PrefillPlan(parts, rounds, rest, pieces, cost);
+        }
+      }
+    }
+    return best;
+  }
+
+  private static int ceilDiv(int a, int b) {
+    return (a + b - 1) / b;
+  }
+
+  int partsLog() {
+    return Integer.numberOfTrailingZeros(parts);
+  }
+
+  int piecesLog() {
+    return Integer.numberOfTrailingZeros(pieces);
+  }
+
+  int blocks(int multiprocessors) {
+    return wholeRounds > 0 ? multiprocessors : Math.min(multiprocessors, splitTiles * pieces);
+  }
+}
