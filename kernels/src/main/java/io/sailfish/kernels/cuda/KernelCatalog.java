@@ -12,6 +12,7 @@ final class KernelCatalog {
     specs.addAll(MemoryProbe.SPECS);
     specs.addAll(PortableGemm.specs());
     specs.addAll(PrefillGemm.specs());
+    specs.addAll(DecodeGemm.specs());
     return specs;
   }
 }

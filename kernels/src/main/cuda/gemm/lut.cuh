@@ -1,0 +1,99 @@
+// Codes that name an entry of a table of 16, 8 or 4 values: NF4, FP4, learned tables, and int3 and int2 as the table 0, 1, 2 ... A step word holds in byte j the two
+// codes of register j of the A fragment (docs/adr/0001), so a byte is an index of pairs.
+//   lut4: a table of all 256 pairs in shared memory, one copy a bank (32 KB): one conflict-free load a register.
+//   lut3, lut2: the table's high and low bytes in registers; PRMT takes the codes as its selectors, two for four values.
+// Weights are read as they stand in the table: no bias, no scale beside the group's.
+#pragma once
+#include "format.cuh"
+
+struct LutBase {
+  static constexpr float bias = 0.f, center = 0.f, lowScale = 1.f, highScale = 1.f;
+};
+
+// tables: [numTables][16] of the activations' type; one table, as the pair table serves the whole launch.
+template <class T> struct Lut4 : LutBase {
+  using Codes = Codes4;
+  static constexpr int bits = 4, sharedBytes = 32768;
+  uint32_t pairs;
+  __device__ __forceinline__ Lut4(const void*, int, uint32_t sharedBase, int lane) : pairs(sharedBase + lane * 4) {}
+  static __device__ __forceinline__ void prepare(const void* tables, uint32_t sharedBase) {
+    const uint16_t* table = (const uint16_t*)tables;
+    for (int pair = threadIdx.x; pair < 256; pair += blockDim.x) {
+      const uint32_t v = table[pair & 15] | (uint32_t)table[pair >> 4] << 16;
+#pragma unroll
+      for (int i = 0; i < 8; i++)  // rotated by the thread, so that neighbours write to different banks
+        asm volatile("st.shared.v4.u32 [%0], {%1,%1,%1,%1};" ::"r"(sharedBase + pair * 128 + ((i + threadIdx.x) & 7) * 16), "r"(v) : "memory");
+    }
+  }
+  __device__ __forceinline__ void select(int) {}
+  __device__ __forceinline__ void fragment(uint32_t (&a)[4], const Codes& c, int i) const {
+    const uint32_t w = c.step(i);
+#pragma unroll
+    for (int j = 0; j < 4; j++) {
+      const uint32_t at = pairs + (w >> 8 * j & 0xff) * 128;
+      asm("ld.shared.u32 %0, [%1];" : "=r"(a[j]) : "r"(at));
+    }
+  }
+};
+
+// tables: [numTables][8] or [4]; numTables = 1, or one for each strip of 64 columns.
+template <int BITS> struct PermuteTable : LutBase {
+  static constexpr int bits = BITS, sharedBytes = 0, WORDS = BITS == 3 ? 2 : 1;
+  const void* tables;
+  int numTables;
+  uint32_t low[WORDS], high[WORDS];
+  __device__ __forceinline__ PermuteTable(const void* tables, int numTables, uint32_t, int) : tables(tables), numTables(numTables) { read(0); }
+  static __device__ __forceinline__ void prepare(const void*, uint32_t) {}
+  __device__ __forceinline__ void read(int table) {
+    const uint32_t* p = (const uint32_t*)tables + table * (WORDS * 2);
+#pragma unroll
+    for (int i = 0; i < WORDS; i++) {
+      const uint32_t u = p[2 * i], v = p[2 * i + 1];
+      low[i] = __byte_perm(u, v, 0x6420), high[i] = __byte_perm(u, v, 0x7531);
+    }
+  }
+  __device__ __forceinline__ void select(int strip) {
+    if (numTables > 1) read(strip);
+  }
+  // The four values of the codes in the low 16 bits (a nibble each, its top bit clear).
+  __device__ __forceinline__ void four(uint32_t& a0, uint32_t& a1, uint32_t codes) const {
+    const uint32_t l = __byte_perm(low[0], low[WORDS - 1], codes), h = __byte_perm(high[0], high[WORDS - 1], codes);
+    a0 = __byte_perm(l, h, 0x5140), a1 = __byte_perm(l, h, 0x7362);
+  }
+  __device__ __forceinline__ void eight(uint32_t (&a)[4], uint32_t codes) const { four(a[0], a[1], codes), four(a[2], a[3], codes >> 16); }
+};
+
+struct Codes3 {
+  uint4 u;
+  uint2 v;
+  __device__ __forceinline__ void load(uint32_t half, int thread) {
+    u = loadSharedWords(half + thread * 16);
+    asm volatile("ld.shared.v2.u32 {%0,%1}, [%2];" : "=r"(v.x), "=r"(v.y) : "r"(half + 2048 + thread * 8) : "memory");
+  }
+  __device__ __forceinline__ uint32_t step(int i) const {
+    const uint32_t a = i < 4 ? u.x : u.w, b = i < 4 ? u.y : v.x, c = i < 4 ? u.z : v.y;
+    if (i % 4 == 3) return (a >> 3 & 0x11111111u) | (b >> 2 & 0x22222222u) | (c >> 1 & 0x44444444u);
+    return (i % 4 == 0 ? a : i % 4 == 1 ? b : c) & 0x77777777u;
+  }
+  __device__ __forceinline__ uint32_t any() const { return u.x ^ v.y; }
+};
+struct Lut3 : PermuteTable<3> {
+  using Codes = Codes3;
+  using PermuteTable<3>::PermuteTable;
+  __device__ __forceinline__ void fragment(uint32_t (&a)[4], const Codes& c, int i) const { eight(a, c.step(i)); }
+};
+
+struct Codes2 {
+  uint4 u;
+  __device__ __forceinline__ void load(uint32_t half, int thread) { u = loadSharedWords(half + thread * 16); }
+  __device__ __forceinline__ uint32_t step(int i) const {
+    const uint32_t w = i / 2 == 0 ? u.x : i / 2 == 1 ? u.y : i / 2 == 2 ? u.z : u.w;
+    return (i % 2 == 0 ? w : w >> 2) & 0x33333333u;
+  }
+  __device__ __forceinline__ uint32_t any() const { return u.x ^ u.w; }
+};
+struct Lut2 : PermuteTable<2> {
+  using Codes = Codes2;
+  using PermuteTable<2>::PermuteTable;
+  __device__ __forceinline__ void fragment(uint32_t (&a)[4], const Codes& c, int i) const { eight(a, c.step(i)); }
+};
