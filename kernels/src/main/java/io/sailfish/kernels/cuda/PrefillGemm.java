@@ -12,7 +12,7 @@ import java.util.Locale;
 /**
  * Twin of gemm_prefill_sm90.cu: products of many rows on Hopper, 4-bit integer codes. A row's
  * result depends on that row alone, bit for bit, but is not the one that {@link QuantGemm} gives;
- * docs/adr/0007 says which rows go where.
+ * docs/adr/0008 says which rows go where.
  *
  * <p>Activations are tiled in blocks of {@value #TILE_ROWS} rows.
  */
