@@ -68,8 +68,11 @@ final class ChainBench implements AutoCloseable {
   /** Times {@code rows} rows. */
   Time time(QuantGemm gemm, int rows) {
     CudaDevice device = stream.device();
-    int tileRows = TiledActivations.tileRowsFor(rows);
+    int tileRows =
+        gemm.tileRows(
+            blocks.get(0).get(0).layout(), kind.activations(), blocks.get(0).get(0).tables(), rows);
     int tiles = (rows - 1) / tileRows + 1;
+    set.layouts(kind).forEach(layout -> gemm.reserve(layout, kind.activations(), rows));
     try (MemoryScope activations = device.memory().scope()) {
       List<Long> buffers = new ArrayList<>();
       long bytes = TiledActivations.bytes(tileRows, tiles, set.widest());

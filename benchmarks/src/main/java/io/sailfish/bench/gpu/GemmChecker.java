@@ -27,6 +27,7 @@ final class GemmChecker implements AutoCloseable {
   private static final short NEIGHBOUR_BF16 = 0x7fc0;
 
   private final CudaStream stream;
+  private final QuantGemm gemm;
   private final GemmCheckCase checkCase;
   private final PackedLayout layout;
   private final MemoryScope scope;
@@ -39,12 +40,14 @@ final class GemmChecker implements AutoCloseable {
   final HostMatrix inputs;
   final double[][] reference;
 
-  GemmChecker(CudaStream stream, GemmCheckCase checkCase) {
+  GemmChecker(CudaStream stream, QuantGemm gemm, GemmCheckCase checkCase) {
     this.stream = stream;
+    this.gemm = gemm;
     this.checkCase = checkCase;
     WeightKind kind = checkCase.kind();
     layout = kind.layout(checkCase.outputs(), checkCase.inputs());
-    LutTables tables = kind.tables(layout.paddedOutputs() / LutTables.STRIP);
+    LutTables tables =
+        kind.tables(checkCase.tableForEachStrip() ? layout.paddedOutputs() / LutTables.STRIP : 1);
     NoiseCodes codes = new NoiseCodes(layout, checkCase.hashCode(), checkCase.scaleFactor());
     inputs = HostMatrix.random(kind.activations(), checkCase.maxRows(), checkCase.inputs(), 5);
     reference =
@@ -64,7 +67,7 @@ final class GemmChecker implements AutoCloseable {
   }
 
   private TiledActivations shape(DeviceBuffer buffer, int rows, int cols) {
-    int tileRows = TiledActivations.tileRowsFor(rows);
+    int tileRows = gemm.tileRows(layout, checkCase.kind().activations(), weight.tables(), rows);
     return new TiledActivations(
         checkCase.kind().activations(),
         tileRows,
@@ -74,12 +77,13 @@ final class GemmChecker implements AutoCloseable {
   }
 
   /** One product of the first rows of {@code source}; rows beyond them in the tile are NaN. */
-  HostMatrix run(QuantGemm gemm, HostMatrix source, int rows) {
+  HostMatrix run(HostMatrix source, int rows) {
     TiledActivations xShape = shape(x, rows, checkCase.inputs());
     TiledActivations yShape = shape(y, rows, checkCase.outputs());
     ByteBuffer staged = hostX.buffer().clear();
     source.tile(xShape, rows, neighbour(), staged);
     stream.upload(staged.limit(Math.toIntExact(xShape.bytes())), x.address());
+    gemm.reserve(layout, checkCase.kind().activations(), rows);
     stream.fill(y.address(), POISON, yShape.bytes());
     gemm.launch(yShape, xShape, weight, rows);
     HostMatrix padded = HostMatrix.untile(yShape, rows, yShape.paddedCols(), fetch(yShape));
@@ -96,8 +100,8 @@ final class GemmChecker implements AutoCloseable {
    * Runs every epilogue on the first rows and returns the worst relative error against the double
    * product; NaN if a split product differs from the plain one in a single bit.
    */
-  double epilogueError(QuantGemm gemm, int rows) {
-    HostMatrix plain = run(gemm, inputs, rows);
+  double epilogueError(int rows) {
+    HostMatrix plain = run(inputs, rows);
     int half = checkCase.outputs() / 2 / 8 * 8;
     try (MemoryScope parts = stream.device().memory().scope()) {
       TiledActivations xShape = shape(x, rows, checkCase.inputs());
@@ -143,7 +147,7 @@ final class GemmChecker implements AutoCloseable {
   }
 
   private TiledActivations part(MemoryScope parts, int rows, int cols) {
-    int tileRows = TiledActivations.tileRowsFor(rows);
+    int tileRows = gemm.tileRows(layout, checkCase.kind().activations(), weight.tables(), rows);
     int tiles = (rows - 1) / tileRows + 1;
     DeviceBuffer buffer =
         parts.allocate(TiledActivations.bytes(tileRows, tiles, cols), "epilogue check");
@@ -169,12 +173,13 @@ final class GemmChecker implements AutoCloseable {
   }
 
   /** Number of different results of {@code repeats} runs of one product over the same x. */
-  int distinctResults(QuantGemm gemm, int rows, int repeats) {
+  int distinctResults(int rows, int repeats) {
     TiledActivations xShape = shape(x, rows, checkCase.inputs());
     TiledActivations yShape = shape(y, rows, checkCase.outputs());
     ByteBuffer staged = hostX.buffer().clear();
     inputs.tile(xShape, rows, (short) 0, staged);
     stream.upload(staged.limit(Math.toIntExact(xShape.bytes())), x.address());
+    gemm.reserve(layout, checkCase.kind().activations(), rows);
     Set<Long> hashes = new HashSet<>();
     for (int i = 0; i < repeats; i++) {
       stream.fill(y.address(), POISON, yShape.bytes());

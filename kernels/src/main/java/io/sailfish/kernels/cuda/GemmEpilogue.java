@@ -72,6 +72,12 @@ public record GemmEpilogue(
     }
   }
 
+  /** The part of one tile of rows. */
+  GemmEpilogue tile(int tile) {
+    return new GemmEpilogue(
+        kind, y0.tile(tile), y1 == null ? null : y1.tile(tile), y2 == null ? null : y2.tile(tile));
+  }
+
   /** First product column of the second destination, or beyond all columns. */
   int firstCut() {
     return kind == Kind.STORE && y1 != null ? y0.cols() : Integer.MAX_VALUE;

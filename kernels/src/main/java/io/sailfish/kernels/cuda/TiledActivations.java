@@ -15,6 +15,8 @@ import io.sailfish.kernels.format.TwoByteFloat;
  * @param address device address of the first element
  */
 public record TiledActivations(TwoByteFloat type, int tileRows, int tiles, int cols, long address) {
+  static final int SMALLEST_TILE = 8;
+
   private static final String OPERATOR = "activations";
   private static final int COLUMN_STEP = 128;
   private static final int ALIGNMENT = 128;
@@ -53,6 +55,11 @@ public record TiledActivations(TwoByteFloat type, int tileRows, int tiles, int c
 
   private static int paddedCols(int cols) {
     return (cols + COLUMN_STEP - 1) / COLUMN_STEP * COLUMN_STEP;
+  }
+
+  /** One tile by itself. */
+  TiledActivations tile(int tile) {
+    return new TiledActivations(type, tileRows, 1, cols, address + tile * bytes(tileRows, 1, cols));
   }
 
   /** Element index of (row, column) from {@link #address()} on. */

@@ -34,7 +34,7 @@ class QuantGemmTest {
   }
 
   private static void check(GemmEpilogue epilogue, TiledActivations x, int rows) {
-    QuantGemm.check(epilogue, x, WEIGHT, rows);
+    QuantGemm.check(epilogue, x, WEIGHT, rows, TiledActivations.tileRowsFor(rows));
   }
 
   @Test
