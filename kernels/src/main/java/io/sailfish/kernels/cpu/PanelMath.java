@@ -29,15 +29,17 @@ interface PanelMath {
    */
   void multiply(Block tile, Block x, Block w, int rows, int cols, int inner);
 
+  /** Whether {@link #multiplyRow} knows a layout. */
+  boolean hasRowProduct(PanelLayout layout);
+
   /**
    * {@link #decode} and {@link #multiply} for one row and the 32 columns of {@code tile}, without
    * the way through memory.
    *
    * @param scales scratch, 64 floats a unit
    * @param x the row's inputs of these units
-   * @return false, and nothing is done, where the layout has no such way
    */
-  boolean multiplyRow(
+  void multiplyRow(
       PanelLayout layout, int[] words, int units, float[] scales, Block x, float[] tile);
 
   /** Sum of squares of {@code count} floats, in {@link #PARTIAL_SUMS} chains. */

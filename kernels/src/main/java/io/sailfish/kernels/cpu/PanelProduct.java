@@ -7,6 +7,9 @@ final class PanelProduct {
   /** Inputs k decoded at once: 128 · 32 floats are half of a first-level cache. */
   private static final int CHUNK_INNER = 128;
 
+  /** The same for one row, which needs no room for decoded weights: fewer, longer runs. */
+  private static final int ROW_CHUNK_INNER = 768;
+
   private static final int COLUMNS = PanelLayout.COLUMNS;
 
   private final PanelMath math;
@@ -16,8 +19,8 @@ final class PanelProduct {
   record Tile(PanelWeight weight, int panel, int firstRow, int rows) {}
 
   private static final class Scratch {
-    final float[] weights = new float[CHUNK_INNER * COLUMNS];
-    final float[] scales = new float[CHUNK_INNER * 2 * COLUMNS];
+    float[] weights = new float[0];
+    float[] scales = new float[0];
     final PanelMath.Block x = new PanelMath.Block();
     final PanelMath.Block w = new PanelMath.Block();
     final PanelMath.Block out = new PanelMath.Block();
@@ -85,7 +88,12 @@ final class PanelProduct {
     PanelWeight w = tile.weight();
     PanelLayout layout = w.layout(panel);
     int units = w.cols() / layout.unitInner();
-    int step = Math.max(1, CHUNK_INNER / layout.unitInner());
+    boolean direct = tile.rows() == 1 && math.hasRowProduct(layout);
+    int step = Math.max(1, (direct ? ROW_CHUNK_INNER : CHUNK_INNER) / layout.unitInner());
+    own.scales = sized(own.scales, step * 2 * COLUMNS);
+    if (!direct) {
+      own.weights = sized(own.weights, step * layout.unitInner() * COLUMNS);
+    }
     if (own.words.length < step * layout.unitWords()) {
       own.words = new int[step * layout.unitWords()];
     }
@@ -96,9 +104,9 @@ final class PanelProduct {
       int count = Math.min(step, units - unit);
       w.stage(panel, unit, count, own.words);
       own.x.on(x, tile.firstRow() * w.cols() + unit * layout.unitInner(), w.cols());
-      boolean done =
-          tile.rows() == 1 && math.multiplyRow(layout, own.words, count, own.scales, own.x, out);
-      if (!done) {
+      if (direct) {
+        math.multiplyRow(layout, own.words, count, own.scales, own.x, out);
+      } else {
         math.decode(layout, own.words, count, own.scales, own.weights);
         int inner = count * layout.unitInner();
         math.multiply(own.out, own.x, own.w, tile.rows(), COLUMNS, inner);

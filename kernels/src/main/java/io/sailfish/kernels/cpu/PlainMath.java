@@ -41,9 +41,14 @@ final class PlainMath implements PanelMath {
   }
 
   @Override
-  public boolean multiplyRow(
-      PanelLayout layout, int[] words, int units, float[] scales, Block x, float[] tile) {
+  public boolean hasRowProduct(PanelLayout layout) {
     return false;
+  }
+
+  @Override
+  public void multiplyRow(
+      PanelLayout layout, int[] words, int units, float[] scales, Block x, float[] tile) {
+    throw new UnsupportedOperationException("one row goes the way of many");
   }
 
   @Override

@@ -57,24 +57,23 @@ final class VectorMath implements PanelMath {
   }
 
   @Override
-  public boolean multiplyRow(
+  public boolean hasRowProduct(PanelLayout layout) {
+    return switch (layout.kind()) {
+      case NIBBLE, NIBBLE_MIN, BYTE -> true;
+      default -> false;
+    };
+  }
+
+  @Override
+  public void multiplyRow(
       PanelLayout layout, int[] words, int units, float[] scales, Block x, float[] tile) {
     int codes = layout.codeWords();
     int unitWords = layout.unitWords();
-    switch (layout.kind()) {
-      case NIBBLE, NIBBLE_MIN -> {
-        VectorDecode.scales(layout, words, units, scales);
-        VectorRow.nibbles(words, codes, unitWords, units, scales, x, tile);
-        return true;
-      }
-      case BYTE -> {
-        VectorDecode.scales(layout, words, units, scales);
-        VectorRow.bytes(words, codes, unitWords, units, scales, x, tile);
-        return true;
-      }
-      default -> {
-        return false;
-      }
+    VectorDecode.scales(layout, words, units, scales);
+    if (layout.kind() == PanelLayout.Kind.BYTE) {
+      VectorRow.bytes(words, codes, unitWords, units, scales, x, tile);
+    } else {
+      VectorRow.nibbles(words, codes, unitWords, units, scales, x, tile);
     }
   }
 
