@@ -65,7 +65,12 @@ final class AttentionInputs {
     return result;
   }
 
-  /** Every slot gets a key and a value; those past a row's position must not matter. */
+  /** Tokens that a sequence has. */
+  private int tokens(int sequence) {
+    return sequence == 0 ? context : position(sequence + rows / 2 - 1) + 1;
+  }
+
+  /** Every slot gets a key and a value; what lies past a sequence's end spoils what it touches. */
   private void fill(Backend backend, KvCache cache, int[] tables, int sequences) {
     Tensor qkv = backend.floats(blockTokens, shape.qkvCols(), "fill");
     IntTensor slots = backend.ints(blockTokens, "slots");
@@ -76,6 +81,10 @@ final class AttentionInputs {
       backend.write(slots, slotIds, blockTokens);
       for (int layer = 0; layer < 2; layer++) {
         float[] values = KernelCase.random(blockTokens * shape.qkvCols(), 100 + 2 * i + layer);
+        int beyond = Math.max(0, tokens(i / stride) - i % stride * blockTokens);
+        if (beyond < blockTokens) {
+          Arrays.fill(values, beyond * shape.qkvCols(), values.length, Float.NaN);
+        }
         backend.write(qkv, 0, values, 0, values.length);
         backend.ops().kvAppend(cache, layer, qkv, slots, shape, blockTokens);
       }
