@@ -61,8 +61,8 @@ final class DecodeGemm {
   }
 
   /**
-   * The entries that exist; a build of every combination would take minutes. What is missing goes to
-   * {@link PortableGemm}.
+   * The entries that exist; a build of every combination would take minutes. What is missing goes
+   * to {@link PortableGemm}.
    */
   private static boolean isBuilt(
       PackedCode code, TwoByteFloat type, int scaleRows, boolean zeros, int rows) {
@@ -77,10 +77,8 @@ final class DecodeGemm {
   }
 
   /** Whether there is an entry for such a weight and tile. */
-  static boolean supports(
-      PackedLayout layout, TwoByteFloat type, int tables, int tileRows) {
-    return isBuilt(
-            layout.code(), type, layout.scaleRowsPerBlock(), layout.hasZeros(), tileRows)
+  static boolean supports(PackedLayout layout, TwoByteFloat type, int tables, int tileRows) {
+    return isBuilt(layout.code(), type, layout.scaleRowsPerBlock(), layout.hasZeros(), tileRows)
         && (layout.code() != PackedCode.LUT4 || tables == 1);
   }
 
