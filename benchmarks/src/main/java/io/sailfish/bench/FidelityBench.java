@@ -75,9 +75,9 @@ public final class FidelityBench {
     BenchmarkResult result =
         new BenchmarkResult(
             "fidelity",
-            RunInfo.now(),
-            RunInfo.commit(),
-            RunInfo.machine(),
+            RunFacts.date(),
+            RunFacts.commit(),
+            RunFacts.machine(),
             "benchmarks/run.sh FidelityBench MODEL.gguf .",
             bench.figures,
             bench.tables);
