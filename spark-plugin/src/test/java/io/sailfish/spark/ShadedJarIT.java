@@ -20,6 +20,9 @@ import org.junit.jupiter.api.Test;
 class ShadedJarIT {
   private static final Path JAR = Path.of(System.getProperty("sailfish.jar"));
 
+  /** The module's target folder. Not relative: the shade plugin moves Maven's base folder there. */
+  private static final Path TARGET = JAR.toAbsolutePath().getParent();
+
   /** Projects of which Spark has no jar; all of them belong into ours. */
   private static final List<String> NOT_SPARKS =
       List.of("io/sailfish", "ai/djl", "net/java/dev/jna", "org/jcuda");
@@ -41,14 +44,14 @@ class ShadedJarIT {
 
   @Test
   void isAllThatAClusterNeeds() throws Exception {
-    Path home = Path.of("target", "spark-only").toAbsolutePath();
+    Path home = TARGET.resolve("spark-only");
     Path jars = Files.createDirectories(home.resolve("jars"));
     String classPath =
         System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
     for (String entry : classPath.split(File.pathSeparator)) {
       Path link = jars.resolve(Path.of(entry).getFileName());
       boolean sparks = entry.endsWith(".jar") && NOT_SPARKS.stream().noneMatch(entry::contains);
-      if (sparks && !entry.contains("sailfish") && !Files.exists(link)) {
+      if (sparks && !link.getFileName().toString().startsWith("sailfish") && !Files.exists(link)) {
         Files.createSymbolicLink(link, Path.of(entry));
       }
     }
@@ -56,7 +59,7 @@ class ShadedJarIT {
     Path classes = home.resolve("classes");
     Files.createDirectories(classes.resolve(job).getParent());
     Files.copy(
-        Path.of("target", "test-classes", job),
+        TARGET.resolve("test-classes").resolve(job),
         classes.resolve(job),
         StandardCopyOption.REPLACE_EXISTING);
 
@@ -70,7 +73,8 @@ class ShadedJarIT {
             jars + "/*" + File.pathSeparator + JAR + File.pathSeparator + classes,
             ShadedJarJob.class.getName(),
             JAR.toString(),
-            Path.of("..", "llama-runtime", "src/test/resources/golden/plain.gguf")
+            TARGET
+                .resolve("../../llama-runtime/src/test/resources/golden/plain.gguf")
                 .toRealPath()
                 .toString()));
     ProcessBuilder driver = new ProcessBuilder(command).redirectErrorStream(true);
