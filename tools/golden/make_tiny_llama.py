@@ -77,9 +77,9 @@ VARIANTS = {
 }
 
 
-def build(variant, seed):
+def build(variant, seed, sizes={}):
     config = LlamaConfig(
-        **COMMON,
+        **{**COMMON, **sizes},
         rope_parameters=variant["rope"],
         tie_word_embeddings=variant.get("tie_word_embeddings", False),
         **({"head_dim": variant["head_dim"]} if "head_dim" in variant else {}),
@@ -187,7 +187,16 @@ NAMES = {
 }
 
 
-def write_gguf(path, name, config, model, variant):
+def write_gguf(path, name, config, model, variant, encode=None):
+    """`encode` takes the fp32 rows of a matrix and returns (bytes, ggml type)."""
+
+    def add(name, rows):
+        if encode is None or rows.ndim == 1:
+            writer.add_tensor(name, rows)
+        else:
+            data, kind = encode(rows)
+            writer.add_tensor(name, data, raw_dtype=kind)
+
     writer = gguf.GGUFWriter(path, "llama")
     rope, head_dim = variant["rope"], config.head_dim
     writer.add_name(f"Tiny {name}")
@@ -201,7 +210,8 @@ def write_gguf(path, name, config, model, variant):
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_vocab_size(config.vocab_size)
     writer.add_rope_dimension_count(head_dim)
-    writer.add_file_type(gguf.LlamaFileType.ALL_F32)
+    if encode is None:
+        writer.add_file_type(gguf.LlamaFileType.ALL_F32)
     if "head_dim" in variant:
         writer.add_key_length(head_dim)
         writer.add_value_length(head_dim)
@@ -213,7 +223,7 @@ def write_gguf(path, name, config, model, variant):
     state = {k: v.numpy() for k, v in model.state_dict().items()}
     if rope["rope_type"] == "llama3":
         writer.add_tensor("rope_freqs.weight", rope_divisors(rope, head_dim))
-    writer.add_tensor("token_embd.weight", state["model.embed_tokens.weight"])
+    add("token_embd.weight", state["model.embed_tokens.weight"])
     for layer in range(config.num_hidden_layers):
         for theirs, ours in NAMES.items():
             w = state[f"model.layers.{layer}.{theirs}.weight"]
@@ -221,10 +231,10 @@ def write_gguf(path, name, config, model, variant):
                 w = permute(w, config.num_attention_heads)
             elif ours == "attn_k":
                 w = permute(w, config.num_key_value_heads)
-            writer.add_tensor(f"blk.{layer}.{ours}.weight", np.ascontiguousarray(w))
-    writer.add_tensor("output_norm.weight", state["model.norm.weight"])
+            add(f"blk.{layer}.{ours}.weight", np.ascontiguousarray(w))
+    add("output_norm.weight", state["model.norm.weight"])
     if not config.tie_word_embeddings:
-        writer.add_tensor("output.weight", state["lm_head.weight"])
+        add("output.weight", state["lm_head.weight"])
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -10,7 +10,9 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 
 /**
  * The golden files under {@code src/test/resources/golden}: tiny random Llamas and what
@@ -20,11 +22,36 @@ import java.util.List;
  * @param greedy the 32 ids that follow
  * @param vocabulary columns of the logits
  * @param logits {@code [prompt + greedy, vocabulary]}: after each position of prompt and greedy ids
+ * @param weightType element type of the digested weights
+ * @param weights our tensor name to the SHA-256 of what the format's own tool dequantises; empty
+ *     where nothing is quantised
  */
-public record Golden(String variant, int[] prompt, int[] greedy, int vocabulary, float[] logits) {
+public record Golden(
+    String variant,
+    int[] prompt,
+    int[] greedy,
+    int vocabulary,
+    float[] logits,
+    String weightType,
+    Map<String, String> weights) {
   /** All of them; the file names say what is special. */
   public static final List<String> VARIANTS =
       List.of("plain", "tied", "llama3", "linear", "headdim");
+
+  /** One model a GGUF tensor type (tools/golden/make_gguf_types.py). */
+  public static final List<String> GGUF_TYPES =
+      List.of(
+          "types/q8_0",
+          "types/q4_0",
+          "types/q4_1",
+          "types/q5_0",
+          "types/q5_1",
+          "types/iq4_nl",
+          "types/q2_k",
+          "types/q3_k",
+          "types/q4_k",
+          "types/q5_k",
+          "types/q6_k");
 
   public static Golden load(String variant) {
     try {
@@ -37,15 +64,24 @@ public record Golden(String variant, int[] prompt, int[] greedy, int vocabulary,
           ids(doc.get("prompt")),
           ids(doc.get("greedy")),
           doc.get("vocabulary").asInt(),
-          logits);
+          logits,
+          doc.path("weightType").asText("f32"),
+          digests(doc.path("weights")));
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
   }
 
-  /** The variant's GGUF file. */
+  private static Map<String, String> digests(JsonNode weights) {
+    Map<String, String> digests = new LinkedHashMap<>();
+    weights.fields().forEachRemaining(e -> digests.put(e.getKey(), e.getValue().asText()));
+    return digests;
+  }
+
+  /** The variant's GGUF file, or its folder. */
   public static Path model(String variant) {
-    return file(variant + ".gguf");
+    boolean gguf = Golden.class.getResource("/golden/" + variant + ".gguf") != null;
+    return file(gguf ? variant + ".gguf" : variant);
   }
 
   /** A golden file by its name. */

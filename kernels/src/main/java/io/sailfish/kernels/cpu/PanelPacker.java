@@ -74,10 +74,13 @@ final class PanelPacker {
     Arrays.fill(words, 0);
     for (int unit = 0; unit < run.units(); unit++) {
       int to = unit * layout.unitWords();
+      boolean finite = true;
       for (int c = 0; c < width; c++) {
-        layout.packBlock(scratch.encoded(), c * rowBytes + unit * blockBytes, c, words, to);
+        int at = c * rowBytes + unit * blockBytes;
+        layout.packBlock(scratch.encoded(), at, c, words, to);
+        finite &= part.format().codec().scalesFinite(scratch.encoded(), at);
       }
-      if (!layout.scalesFinite(words, to)) {
+      if (!finite || !layout.scalesFinite(words, to)) {
         throw new IllegalArgumentException(
             "%s: rows %d to %d hold a scale that is no finite number; the file is damaged"
                 .formatted(part.name(), first, first + width - 1));

@@ -49,6 +49,11 @@ public final class HalfFloat {
     return src.get(offset) & 0xFF | (src.get(offset + 1) & 0xFF) << 8;
   }
 
+  /** Whether the half at an absolute offset is neither infinite nor NaN. */
+  static boolean isFinite(ByteBuffer src, int offset) {
+    return (src.get(offset + 1) & 0x7C) != 0x7C;
+  }
+
   static float read(ByteBuffer src, int offset) {
     return toFloat(bits(src, offset));
   }

@@ -11,7 +11,15 @@ public enum QuantFormat {
   BF16("bf16", 1, 2, new BF16(), 0x1p-8),
   Q8_0("q8_0", 32, 34, new Q8_0(), 0.005),
   Q4_0("q4_0", 32, 18, new Q4_0(), 0.126),
-  Q4_1("q4_1", 32, 20, new Q4_1(), 0.068);
+  Q4_1("q4_1", 32, 20, new Q4_1(), 0.068),
+  Q5_0("q5_0", 32, 22, new Q5_0(), 0.063),
+  Q5_1("q5_1", 32, 24, new Q5_1(), 0.034),
+  IQ4_NL("iq4_nl", 32, 18, new IQ4_NL(), 0.12),
+  Q2_K("q2_k", 256, 84, new Q2_K(), 0.35),
+  Q3_K("q3_k", 256, 110, new Q3_K(), 0.34),
+  Q4_K("q4_k", 256, 144, new Q4_K(), 0.075),
+  Q5_K("q5_k", 256, 176, new Q5_K(), 0.04),
+  Q6_K("q6_k", 256, 210, new Q6_K(), 0.04);
 
   private final String id;
   private final int blockLength;

@@ -21,7 +21,15 @@ final class GgmlType {
       case 1 -> QuantFormat.F16;
       case 2 -> QuantFormat.Q4_0;
       case 3 -> QuantFormat.Q4_1;
+      case 6 -> QuantFormat.Q5_0;
+      case 7 -> QuantFormat.Q5_1;
       case 8 -> QuantFormat.Q8_0;
+      case 10 -> QuantFormat.Q2_K;
+      case 11 -> QuantFormat.Q3_K;
+      case 12 -> QuantFormat.Q4_K;
+      case 13 -> QuantFormat.Q5_K;
+      case 14 -> QuantFormat.Q6_K;
+      case 20 -> QuantFormat.IQ4_NL;
       case 30 -> QuantFormat.BF16;
       default -> null;
     };

@@ -224,9 +224,9 @@ final class GgufReader implements AutoCloseable {
     if (format == null) {
       throw new RuntimeFailure(
           Kind.USER,
-          "%s: %s has type %s; types read are F32, F16, BF16, Q8_0, Q4_0, Q4_1: quantize the model"
+          "%s: %s has type %s; types read are F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K to"
                   .formatted(file.path(), what, GgmlType.describe(type))
-              + " to one of them (llama-quantize)",
+              + " Q6_K and IQ4_NL: quantize the model to one of them (llama-quantize)",
           null);
     }
     if (cols % format.blockLength() != 0) {

@@ -100,7 +100,7 @@ class GgufRefusalTest {
             "truncated",
             q,
             new GgufBytes.Tensor(new long[] {(1L << 31) - 1, (1L << 31) - 1}, 0, 0L)),
-        tensor("type Q6_K (number 14)", q, new GgufBytes.Tensor(new long[] {32, 32}, 14, null)),
+        tensor("type IQ4_XS (number 23)", q, new GgufBytes.Tensor(new long[] {32, 32}, 23, null)),
         tensor(
             "type number 4000000000",
             q,
