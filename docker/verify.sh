@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the image with rootless tools (buildah, chroot isolation) on a base made from Debian packages
-# (mmdebstrap), and runs the quickstart and a spark-submit job in it as its non-root user.
+# (mmdebstrap), and runs the quickstart, a spark-submit job and spark-sql in it as its non-root user.
 #   docker/verify.sh              needs: buildah, mmdebstrap, a finished `mvn package`
 #   BASE=name docker/verify.sh    uses that base image instead of making one
 #   CA_BUNDLE=file                certificates that package downloads need behind a proxy
@@ -36,7 +36,7 @@ echo "== image"
 buildah build --network host "${mounts[@]}" --build-arg "BASE=$base" \
     --tag "$image" --file docker/Dockerfile .
 
-model=$(bin/sailfish model)
+model=$(readlink -f "$(bin/sailfish model)") # a mounted link would point nowhere
 container=$(buildah from "$image")
 in_image() {
     buildah run --network host --user spark --volume "$(dirname "$model"):/models:ro" \
@@ -44,10 +44,13 @@ in_image() {
 }
 echo "== quickstart in the image"
 in_image quickstart --error-rows 40
+plugin=(--conf "spark.sailfish.model.path=/models/$(basename "$model")")
 echo "== spark-submit in the image"
-in_image spark-submit --master 'local[2]' \
-    --conf "spark.sailfish.model.path=/models/$(basename "$model")" \
+in_image spark-submit --master 'local[2]' "${plugin[@]}" \
     /opt/sailfish/examples/classify_reviews.py --out /home/spark/submit
-echo "== the image runs as $(in_image id -un)"
-[ "$(in_image id -un)" = spark ]
+echo "== spark-sql in the image"
+in_image spark-sql --master 'local[2]' "${plugin[@]}" -f /opt/sailfish/examples/reviews.sql
+user=$(in_image id -un)
+echo "== the image runs as $user"
+[ "$user" = spark ]
 echo "docker/verify.sh: ok"

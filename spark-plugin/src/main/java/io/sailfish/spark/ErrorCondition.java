@@ -22,12 +22,18 @@ public enum ErrorCondition {
   SAILFISH_PLUGIN_MISSING,
   SAILFISH_MODEL_UNAVAILABLE,
   SAILFISH_ROW_FAILED,
-  SAILFISH_ENGINE_FAILED;
+  SAILFISH_ENGINE_FAILED,
+  SAILFISH_INTERNAL_ERROR;
 
   private static final ErrorClassesJsonReader READER =
       new ErrorClassesJsonReader(
           ScalaInterop.seq(
               List.of(ErrorCondition.class.getResource("/error/sailfish-error-conditions.json"))));
+
+  /** Whether another try of the task would end the same. */
+  boolean isFinal() {
+    return this == SAILFISH_ROW_FAILED || this == SAILFISH_INTERNAL_ERROR;
+  }
 
   public String sqlState() {
     return READER.getSqlState(name());

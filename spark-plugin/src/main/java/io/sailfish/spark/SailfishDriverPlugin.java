@@ -12,6 +12,9 @@ import org.apache.spark.SparkConf;
 import org.apache.spark.SparkContext;
 import org.apache.spark.api.plugin.DriverPlugin;
 import org.apache.spark.api.plugin.PluginContext;
+import org.apache.spark.scheduler.TaskSchedulerImpl;
+import org.apache.spark.scheduler.TaskSetManager;
+import scala.Option;
 import scala.Tuple2;
 
 /** Checks the settings when the application starts and brings in the SQL functions. */
@@ -24,15 +27,21 @@ final class SailfishDriverPlugin implements DriverPlugin {
   /** An executor's message: it has loaded a model. */
   record ModelLoaded(String model, RuntimeInfo info) implements Serializable {}
 
+  /** An executor's message: a task of the stage failed, and every other try would as well. */
+  record NotAgain(int stage, int stageAttempt, SailfishException failure) implements Serializable {}
+
+  private SparkContext spark;
+
   @Override
   public Map<String, String> init(SparkContext sc, PluginContext context) {
-    SparkConf spark = context.conf(); // the live one; sc.getConf() is a copy
-    SailfishConf conf = SailfishConf.of(all(spark));
+    spark = sc;
+    SparkConf settings = context.conf(); // the live one; sc.getConf() is a copy
+    SailfishConf conf = SailfishConf.of(all(settings));
     requireModels(conf);
     String extension = SailfishExtensions.class.getName();
-    String others = spark.get(EXTENSIONS, "");
+    String others = settings.get(EXTENSIONS, "");
     if (!List.of(others.split(",")).contains(extension)) {
-      spark.set(EXTENSIONS, others.isBlank() ? extension : others + "," + extension);
+      settings.set(EXTENSIONS, others.isBlank() ? extension : others + "," + extension);
     }
     return Map.of(TEMPLATE_TIME, Instant.now().toString());
   }
@@ -41,8 +50,28 @@ final class SailfishDriverPlugin implements DriverPlugin {
   public Object receive(Object message) {
     if (message instanceof ModelLoaded loaded) {
       LoadedModels.add(loaded.model(), loaded.info());
+    } else if (message instanceof NotAgain failed) {
+      endStage(failed);
     }
     return null;
+  }
+
+  /**
+   * What Spark does with a task that has failed spark.task.maxFailures times. It has no public way
+   * to say that a failure is final: cancelling the stage would lose the failure's condition and
+   * SQLSTATE. Another scheduler than Spark's own tries the task again as usual.
+   */
+  private void endStage(NotAgain failed) {
+    if (spark.taskScheduler() instanceof TaskSchedulerImpl scheduler) {
+      Option<TaskSetManager> tasks =
+          scheduler.taskSetManagerForAttempt(failed.stage(), failed.stageAttempt());
+      if (tasks.isDefined()) {
+        String reason =
+            "A task of stage %d.%d failed and is not tried again: %s"
+                .formatted(failed.stage(), failed.stageAttempt(), failed.failure().getMessage());
+        tasks.get().abort(reason, Option.apply(failed.failure()));
+      }
+    }
   }
 
   @Override

@@ -17,6 +17,11 @@ public final class SailfishException extends RuntimeException implements SparkTh
     this.parameters = Map.copyOf(parameters);
   }
 
+  /** Whether another try of the task would end the same. */
+  public boolean isFinal() {
+    return condition.isFinal();
+  }
+
   @Override
   public String getCondition() {
     return condition.name();

@@ -1,8 +1,6 @@
 package io.sailfish.spark;
 
-import io.sailfish.spark.SailfishDriverPlugin.ModelLoaded;
 import io.sailfish.spark.conf.SailfishConf;
-import io.sailfish.spark.exec.ExecutorExit;
 import io.sailfish.spark.exec.ExecutorRuntimes;
 import io.sailfish.spark.exec.RuntimeFactory;
 import io.sailfish.spark.source.ModelSource;
@@ -11,12 +9,9 @@ import java.util.Map;
 import java.util.ServiceLoader;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.SparkConf;
-import org.apache.spark.SparkContext$;
 import org.apache.spark.api.plugin.ExecutorPlugin;
 import org.apache.spark.api.plugin.PluginContext;
 import org.apache.spark.deploy.SparkHadoopUtil;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * Owns the models of an executor process, the driver's in local mode. Nothing here throws: an
@@ -24,14 +19,6 @@ import org.slf4j.LoggerFactory;
  * ever.
  */
 final class SailfishExecutorPlugin implements ExecutorPlugin {
-  private static final Logger LOG = LoggerFactory.getLogger(SailfishExecutorPlugin.class);
-
-  /** Exit status of an executor whose engine is unusable. */
-  private static final int UNUSABLE = 87;
-
-  /** Time for the failed task's report to reach the driver. */
-  private static final long REPORT_MILLIS = 1000;
-
   private ExecutorRuntimes runtimes;
 
   @Override
@@ -43,8 +30,7 @@ final class SailfishExecutorPlugin implements ExecutorPlugin {
             conf.runtimeConfig(fromDriver.get(SailfishDriverPlugin.TEMPLATE_TIME)),
             new ModelSource(hadoop(context.conf()), cacheFolder(conf)),
             factory(),
-            (model, info) -> report(context, new ModelLoaded(model, info)),
-            exit(context.executorID()));
+            new PluginHost(context));
     runtimes.install();
     String model = conf.defaultModel();
     if (conf.value(SailfishConf.PRELOAD) && !model.isEmpty()) {
@@ -73,38 +59,5 @@ final class SailfishExecutorPlugin implements ExecutorPlugin {
         ? Path.of(
             System.getProperty("java.io.tmpdir"), "sailfish-" + System.getProperty("user.name"))
         : Path.of(folder);
-  }
-
-  /** EXPLAIN is the poorer without this report, and nothing else. */
-  private static void report(PluginContext context, ModelLoaded loaded) {
-    try {
-      context.ask(loaded);
-    } catch (Exception e) {
-      LOG.warn("The driver could not be told of the model {}", loaded.model(), e);
-    }
-  }
-
-  private static ExecutorExit exit(String executorId) {
-    if (executorId.equals(SparkContext$.MODULE$.DRIVER_IDENTIFIER())) {
-      return reason ->
-          LOG.error("{}; in local mode the application has to be started again", reason);
-    }
-    return reason -> {
-      LOG.error("Executor {} exits, to be replaced: {}", executorId, reason);
-      Thread exit =
-          new Thread(
-              () -> {
-                try {
-                  Thread.sleep(REPORT_MILLIS);
-                } catch (InterruptedException e) {
-                  LOG.warn("Interrupted before the exit; exiting now", e);
-                }
-                // halt, as an unusable device can hang its library's shutdown hooks
-                Runtime.getRuntime().halt(UNUSABLE);
-              },
-              "sailfish-exit");
-      exit.setDaemon(true);
-      exit.start();
-    };
   }
 }

@@ -26,7 +26,7 @@ import java.util.concurrent.atomic.AtomicLong;
 /**
  * A model whose answers are a function of the prompt: {@code gen<prompt>}, or the label at the
  * prompt's length modulo the number of labels. It counts prompts, and does what words in them say:
- * {@code !error}, {@code !empty}, {@code !retry}, {@code !fatal}.
+ * {@code !error}, {@code !empty}, {@code !retry}, {@code !defect}, {@code !fatal}.
  *
  * <p>Behaviour: {@code delayMs} per batch (doubled for every second one, so that batches finish out
  * of order), {@code marker} a file whose existence stops {@code !retry} and {@code !fatal}.
@@ -158,6 +158,9 @@ public final class FakeRuntime implements LlamaRuntime {
   }
 
   private void failIfAsked(String prompt) throws Exception {
+    if (prompt.contains("!defect")) {
+      throw new NullPointerException("fake defect");
+    }
     boolean retry = prompt.contains("!retry");
     boolean fatal = prompt.contains("!fatal");
     if (!retry && !fatal) {

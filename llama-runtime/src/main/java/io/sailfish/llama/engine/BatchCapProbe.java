@@ -48,7 +48,7 @@ final class BatchCapProbe {
       double rowNanos = Double.POSITIVE_INFINITY;
       for (int i = 0; i < RUNS; i++) {
         if (System.nanoTime() > deadline) {
-          return new Result(LARGEST, "default, no time to measure more than " + line(seen));
+          return new Result(LARGEST, unmeasured(seen));
         }
         rowNanos = Math.min(rowNanos, (double) stepNanos(rows) / rows);
       }
@@ -59,6 +59,12 @@ final class BatchCapProbe {
       best = rowNanos;
     }
     return new Result(LARGEST, "measured " + line(seen));
+  }
+
+  private static String unmeasured(List<String> seen) {
+    return seen.isEmpty()
+        ? "default, no time to measure a step"
+        : "default, no time to measure more than " + line(seen);
   }
 
   private static String line(List<String> seen) {

@@ -1,6 +1,5 @@
 package io.sailfish.llama.engine;
 
-import io.sailfish.kernels.DeviceLostException;
 import io.sailfish.llama.RuntimeFailure;
 import io.sailfish.llama.RuntimeFailure.Kind;
 import io.sailfish.llama.engine.GenerationResult.Finish;
@@ -15,6 +14,7 @@ import java.util.Set;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -42,6 +42,7 @@ public final class Engine implements AutoCloseable {
   private final EngineCounters counters = new EngineCounters();
   private final LinkedBlockingQueue<Runnable> commands = new LinkedBlockingQueue<>();
   private final ExecutorService answers;
+  private volatile Thread answerThread;
 
   /** Ends of rows, handed over once the metrics of their step can be seen. */
   private final List<Runnable> ends = new ArrayList<>();
@@ -65,7 +66,7 @@ public final class Engine implements AutoCloseable {
     this.logits = new float[executor.vocabulary()];
     this.answers =
         Executors.newSingleThreadExecutor(
-            task -> daemon(task, "sailfish-answers-" + config.name()));
+            task -> answerThread = daemon(task, "sailfish-answers-" + config.name()));
     this.thread = daemon(this::run, "sailfish-engine-" + config.name());
   }
 
@@ -106,19 +107,26 @@ public final class Engine implements AutoCloseable {
     return ticket;
   }
 
-  /** Ends after the current step; rows in flight fail with RETRYABLE. Waits for the thread. */
+  /**
+   * Ends after the current step; rows in flight fail with RETRYABLE. Returns when both threads have
+   * ended, as they use the tokenizer; an action of a ticket may call it and is not waited for.
+   */
   @Override
   public void close() {
     enqueue(() -> closing = true);
+    boolean mayWait = Thread.currentThread() != answerThread;
     boolean interrupted = false;
-    while (thread.isAlive() && Thread.currentThread() != thread) {
+    while (thread.isAlive() || mayWait && !answers.isTerminated()) {
       try {
         thread.join();
+        answers.shutdown();
+        if (mayWait) {
+          answers.awaitTermination(1, TimeUnit.MINUTES);
+        }
       } catch (InterruptedException e) {
         interrupted = true;
       }
     }
-    answers.shutdown();
     if (interrupted) {
       Thread.currentThread().interrupt();
     }
@@ -348,7 +356,7 @@ public final class Engine implements AutoCloseable {
 
   /** The cache's contents are unknown after a failed step, so what runs cannot go on. */
   private void failRunning(Throwable cause) {
-    RuntimeFailure failure = failure(cause);
+    RuntimeFailure failure = RuntimeFailure.unexpected(config.name() + ": a step failed", cause);
     if (failure.kind() == Kind.FATAL) {
       throw failure;
     }
@@ -357,14 +365,6 @@ public final class Engine implements AutoCloseable {
     for (Sequence sequence : running) {
       fail(rows.get(sequence), failure);
     }
-  }
-
-  private RuntimeFailure failure(Throwable cause) {
-    if (cause instanceof RuntimeFailure failure) {
-      return failure;
-    }
-    Kind kind = cause instanceof DeviceLostException ? Kind.FATAL : Kind.RETRYABLE;
-    return new RuntimeFailure(kind, "%s: a step failed: %s".formatted(config.name(), cause), cause);
   }
 
   private void end(RuntimeFailure reason) {

@@ -82,6 +82,8 @@ final class Row {
       }
     } catch (RuntimeException e) {
       fail(new RuntimeFailure(Kind.USER, "the answer's tokens cannot be made text: " + e, e));
+    } catch (Error e) {
+      fail(RuntimeFailure.unexpected("making the answer's text", e));
     }
   }
 

@@ -1,7 +1,6 @@
 package io.sailfish.llama.task;
 
 import io.sailfish.arrow.ArrowMemory;
-import io.sailfish.arrow.ArrowMemoryException;
 import io.sailfish.arrow.Utf8Column;
 import io.sailfish.arrow.Utf8Writer;
 import io.sailfish.llama.RowResults;
@@ -123,10 +122,9 @@ final class RowBatch {
       if (!future.complete(results)) {
         results.close();
       }
-    } catch (ArrowMemoryException e) {
-      future.completeExceptionally(new RuntimeFailure(Kind.RETRYABLE, e.getMessage(), e));
-    } catch (RuntimeException e) {
-      future.completeExceptionally(e);
+    } catch (RuntimeException | Error e) {
+      // Errors too: this is an action of a ticket, and what those throw nobody sees.
+      future.completeExceptionally(RuntimeFailure.unexpected("writing the answers", e));
     }
   }
 

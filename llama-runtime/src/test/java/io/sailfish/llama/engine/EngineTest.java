@@ -2,9 +2,13 @@ package io.sailfish.llama.engine;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.sailfish.kernels.DeviceMemoryException;
+import io.sailfish.kernels.KernelException;
 import io.sailfish.llama.RuntimeFailure;
 import io.sailfish.llama.engine.GenerationResult.Finish;
 import java.util.ArrayList;
@@ -12,8 +16,10 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Random;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -121,13 +127,76 @@ class EngineTest {
   void aFailedStepFailsWhatRanAndTheEngineGoesOn() {
     FakeModel model = new FakeModel(64, BLOCK);
     try (Engine engine = engine(model, 2, 64, true)) {
-      model.failNext = new IllegalStateException("no luck");
+      model.failNext = new DeviceMemoryException("activations", 7_000, 10);
       RuntimeFailure failure = failureOf(engine.submit(request(new int[] {1, 2}, greedy())));
       assertEquals(RuntimeFailure.Kind.RETRYABLE, failure.kind());
-      assertTrue(failure.getMessage().contains("no luck"), failure.getMessage());
+      assertTrue(failure.getMessage().contains("7,000 bytes requested"), failure.getMessage());
       GenerationRequest next = request(new int[] {1, 2}, greedy());
       check(next, engine.submit(next).join(), "after the failure");
     }
+  }
+
+  @Test
+  void anExceptionNobodyExpectsIsADefectAndNotRetryable() {
+    FakeModel model = new FakeModel(64, BLOCK);
+    try (Engine engine = engine(model, 2, 64, true)) {
+      for (RuntimeException defect :
+          List.of(
+              new NullPointerException("no such slot"),
+              new IllegalStateException("no luck"),
+              new KernelException("matmul", "x", "3 rows", "4 rows"))) {
+        model.failNext = defect;
+        RuntimeFailure failure = failureOf(engine.submit(request(new int[] {1, 2}, greedy())));
+        assertEquals(RuntimeFailure.Kind.DEFECT, failure.kind());
+        assertSame(defect, failure.getCause());
+        assertTrue(failure.getMessage().contains(defect.toString()), failure.getMessage());
+      }
+      GenerationRequest next = request(new int[] {1, 2}, greedy());
+      check(next, engine.submit(next).join(), "after the failures");
+    }
+  }
+
+  @Test
+  void closeWaitsForAnswersThatAreBeingMade() throws Exception {
+    CountDownLatch decoding = new CountDownLatch(1);
+    CountDownLatch goOn = new CountDownLatch(1);
+    AtomicBoolean tokenizerInUse = new AtomicBoolean();
+    LetterTokenizer slow =
+        new LetterTokenizer() {
+          @Override
+          public String decode(int[] ids) {
+            tokenizerInUse.set(true);
+            decoding.countDown();
+            try {
+              goOn.await();
+            } catch (InterruptedException e) {
+              throw new IllegalStateException(e);
+            }
+            tokenizerInUse.set(false);
+            return super.decode(ids);
+          }
+        };
+    Engine engine = Engine.start(new FakeModel(64, BLOCK), slow, config(2, 64, true));
+    Ticket ticket = engine.submit(request(new int[] {1, 2}, greedy()));
+    decoding.await();
+    CompletableFuture<Boolean> inUseAfterClose =
+        CompletableFuture.supplyAsync(
+            () -> {
+              engine.close();
+              return tokenizerInUse.get();
+            });
+    Thread.sleep(100);
+    assertFalse(inUseAfterClose.isDone(), "closed while an answer's text is being made");
+    goOn.countDown();
+    assertFalse(inUseAfterClose.join());
+    assertTrue(ticket.isDone());
+  }
+
+  @Test
+  void anActionOfATicketMayCloseTheEngine() {
+    Engine engine = engine(new FakeModel(64, BLOCK), 2, 64, true);
+    engine.submit(request(new int[] {1, 2}, greedy())).thenRun(engine::close).join();
+    engine.close();
   }
 
   @Test
@@ -352,10 +421,12 @@ class EngineTest {
   }
 
   private static Engine engine(FakeModel model, int cap, int blocks, boolean reuse) {
-    EngineConfig config =
-        new EngineConfig(
-            "fake", cap, "test", CONTEXT, blocks, BLOCK, 1, 16, 16, reuse, Set.of(STOP));
-    return Engine.start(model, new LetterTokenizer(), config);
+    return Engine.start(model, new LetterTokenizer(), config(cap, blocks, reuse));
+  }
+
+  private static EngineConfig config(int cap, int blocks, boolean reuse) {
+    return new EngineConfig(
+        "fake", cap, "test", CONTEXT, blocks, BLOCK, 1, 16, 16, reuse, Set.of(STOP));
   }
 
   private static void assertRefused(Engine engine, GenerationRequest request, String words) {

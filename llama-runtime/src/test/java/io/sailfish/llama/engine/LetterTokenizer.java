@@ -4,7 +4,7 @@ import io.sailfish.llama.tokenizer.Tokenizer;
 import java.nio.charset.StandardCharsets;
 
 /** Token i is the character '@' + i; the streaming decoder lags one token behind. */
-final class LetterTokenizer implements Tokenizer {
+class LetterTokenizer implements Tokenizer {
   @Override
   public int[] encodeText(String text) {
     return text.chars().map(c -> c - '@').toArray();

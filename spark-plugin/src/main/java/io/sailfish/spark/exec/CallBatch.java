@@ -139,12 +139,12 @@ final class CallBatch implements AutoCloseable {
   }
 
   /** After all futures are done. */
-  void open(ModelMetrics metrics, ExecutorExit exit) {
+  void open(ModelMetrics metrics, ExecutorHost host) {
     for (Group group : groups.values()) {
       try {
         group.results = group.future.join();
       } catch (CompletionException | java.util.concurrent.CancellationException e) {
-        throw FailurePolicy.engineFailure(spec.model(), e, exit);
+        throw FailurePolicy.engineFailure(spec.model(), e, host);
       }
       metrics.add(group.results.usage());
     }

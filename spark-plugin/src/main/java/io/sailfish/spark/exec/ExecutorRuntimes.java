@@ -3,14 +3,12 @@ package io.sailfish.spark.exec;
 import io.sailfish.llama.LlamaRuntime;
 import io.sailfish.llama.RuntimeConfig;
 import io.sailfish.llama.RuntimeFailure;
-import io.sailfish.llama.RuntimeInfo;
 import io.sailfish.spark.ErrorCondition;
 import io.sailfish.spark.source.ModelSource;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
-import java.util.function.BiConsumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -28,29 +26,24 @@ public final class ExecutorRuntimes implements AutoCloseable {
   private final RuntimeConfig config;
   private final ModelSource source;
   private final RuntimeFactory factory;
-  private final BiConsumer<String, RuntimeInfo> onLoaded;
-  private final ExecutorExit exit;
+  private final ExecutorHost host;
   private final Map<String, CompletableFuture<LlamaRuntime>> runtimes = new HashMap<>();
   private boolean closed;
 
   /**
    * @param paths of the models by name
-   * @param onLoaded told name and description of each loaded model
-   * @param exit how to end this executor
    */
   public ExecutorRuntimes(
       Map<String, String> paths,
       RuntimeConfig config,
       ModelSource source,
       RuntimeFactory factory,
-      BiConsumer<String, RuntimeInfo> onLoaded,
-      ExecutorExit exit) {
+      ExecutorHost host) {
     this.paths = Map.copyOf(paths);
     this.config = config;
     this.source = source;
     this.factory = factory;
-    this.onLoaded = onLoaded;
-    this.exit = exit;
+    this.host = host;
   }
 
   /** Makes these the ones that tasks of this process find. */
@@ -66,8 +59,8 @@ public final class ExecutorRuntimes implements AutoCloseable {
     return current;
   }
 
-  ExecutorExit exit() {
-    return exit;
+  ExecutorHost host() {
+    return host;
   }
 
   /** The model, being loaded, loaded, or failed; loading starts with the first call. */
@@ -114,7 +107,7 @@ public final class ExecutorRuntimes implements AutoCloseable {
         runtime.close(); // the executor shut down meanwhile
         return;
       }
-      onLoaded.accept(model, runtime.info());
+      host.loaded(model, runtime.info());
     } catch (Throwable failure) {
       // Not thrown on: the first task that wants the model reports it.
       LOG.error(

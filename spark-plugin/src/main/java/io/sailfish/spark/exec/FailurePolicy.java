@@ -7,12 +7,13 @@ import io.sailfish.spark.ErrorCondition;
 import io.sailfish.spark.SailfishException;
 import java.io.IOException;
 import java.util.Map;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
 
 /**
- * What becomes of a failure. USER: the task fails with a message for the user; the query fails when
- * Spark has tried as often as it tries any task. RETRYABLE: the same exception, and the next try
+ * What becomes of a failure. A row's own (USER) and a DEFECT: the task fails with a final {@link
+ * SailfishException}, and the query with it at once. RETRYABLE: the task fails, and the next try
  * may succeed. FATAL: the task fails and the executor ends, so that the next try meets a fresh one;
  * Spark counts that as a failed try as well, so nothing goes on for ever.
  */
@@ -20,16 +21,19 @@ final class FailurePolicy {
   private FailurePolicy() {}
 
   /** What a task throws for a failed engine; ends the executor if the failure is fatal. */
-  static SailfishException engineFailure(String model, Throwable thrown, ExecutorExit exit) {
+  static SailfishException engineFailure(String model, Throwable thrown, ExecutorHost host) {
     Throwable cause = unwrap(thrown);
     if (cause instanceof SailfishException known) {
       return known;
     }
+    ErrorCondition condition =
+        isDefect(cause)
+            ? ErrorCondition.SAILFISH_INTERNAL_ERROR
+            : ErrorCondition.SAILFISH_ENGINE_FAILED;
     SailfishException failure =
-        ErrorCondition.SAILFISH_ENGINE_FAILED.atRuntime(
-            cause, Map.of("model", model, "reason", reason(cause)));
+        condition.atRuntime(cause, Map.of("model", model, "reason", reason(cause)));
     if (cause instanceof RuntimeFailure runtime && runtime.kind() == Kind.FATAL) {
-      exit.exit("the engine of model " + model + " is unusable: " + reason(cause));
+      host.exit("the engine of model " + model + " is unusable: " + reason(cause));
     }
     return failure;
   }
@@ -48,11 +52,18 @@ final class FailurePolicy {
   }
 
   /** What a task throws for a model that was not loaded. */
-  static SailfishException unavailable(String model, Throwable thrown, ExecutorExit exit) {
+  static SailfishException unavailable(String model, Throwable thrown, ExecutorHost host) {
     Throwable cause = unwrap(thrown);
     return cause.getCause() instanceof SailfishException failure
         ? failure
-        : engineFailure(model, cause, exit);
+        : engineFailure(model, cause, host);
+  }
+
+  /** Cancelled means that the executor is shutting down. */
+  private static boolean isDefect(Throwable cause) {
+    return cause instanceof RuntimeFailure failure
+        ? failure.kind() == Kind.DEFECT
+        : !(cause instanceof ArrowMemoryException || cause instanceof CancellationException);
   }
 
   private static Throwable unwrap(Throwable thrown) {

@@ -72,9 +72,9 @@ final class RowBatch implements AutoCloseable {
   }
 
   /** Takes the answers over; throws if a call failed as a whole. */
-  void open(ModelMetrics metrics, ExecutorExit exit) {
+  void open(ModelMetrics metrics, ExecutorHost host) {
     for (CallBatch call : calls) {
-      call.open(metrics, exit);
+      call.open(metrics, host);
     }
   }
 

@@ -1,6 +1,7 @@
 package io.sailfish.spark.exec;
 
 import io.sailfish.llama.LlamaRuntime;
+import io.sailfish.spark.SailfishException;
 import io.sailfish.spark.catalyst.CallSpec;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -74,7 +75,11 @@ final class RowWindow extends AbstractIterator<InternalRow> {
     if (head != null && head.hasNext()) {
       return true;
     }
-    return !closed && advance();
+    try {
+      return !closed && advance();
+    } catch (SailfishException e) {
+      throw giveUpIfFinal(e);
+    }
   }
 
   @Override
@@ -83,7 +88,18 @@ final class RowWindow extends AbstractIterator<InternalRow> {
       throw new NoSuchElementException();
     }
     evaluator.metrics().addRow();
-    return output.apply(joined.apply(head.nextRow(), head.answers()));
+    try {
+      return output.apply(joined.apply(head.nextRow(), head.answers()));
+    } catch (SailfishException e) {
+      throw giveUpIfFinal(e);
+    }
+  }
+
+  private SailfishException giveUpIfFinal(SailfishException failure) {
+    if (failure.isFinal() && executor != null) {
+      executor.host().giveUp(task, failure);
+    }
+    return failure;
   }
 
   /** Makes the next batch the head; false at the end of the input. */
@@ -104,7 +120,7 @@ final class RowWindow extends AbstractIterator<InternalRow> {
       }
       if (next.isDone()) {
         head = pending.poll();
-        head.open(evaluator.metrics(), executor.exit());
+        head.open(evaluator.metrics(), executor.host());
         return true;
       }
       await(done);
@@ -171,7 +187,7 @@ final class RowWindow extends AbstractIterator<InternalRow> {
       try {
         loaded.add(runtime.join());
       } catch (CompletionException e) {
-        throw FailurePolicy.unavailable(call.model(), e, executor.exit());
+        throw FailurePolicy.unavailable(call.model(), e, executor.host());
       }
     }
     int cap = loaded.stream().mapToInt(model -> model.info().batchCap()).max().orElse(1);

@@ -12,6 +12,10 @@ import io.sailfish.spark.Sessions;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.apache.spark.ExceptionFailure;
+import org.apache.spark.scheduler.SparkListener;
+import org.apache.spark.scheduler.SparkListenerTaskEnd;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
 import org.junit.jupiter.api.AfterAll;
@@ -79,6 +83,48 @@ class FailureTest {
     assertEquals("22000", e.getSqlState());
     assertEquals("bad row: !error here", e.getMessageParameters().get("reason"));
     assertTrue(e.getMessage().contains("failOnError => false"));
+  }
+
+  @Test
+  void whatWouldFailAgainIsNotTriedAgain() {
+    FailedTasks failed = new FailedTasks();
+    spark.sparkContext().addSparkListener(failed);
+    try {
+      failure("SELECT ai_gen(CASE WHEN id = 7 THEN '!error' ELSE x END) FROM t");
+      assertEquals(1, failed.await(spark), "a bad row");
+      SailfishException defect =
+          failure("SELECT ai_gen(CASE WHEN id = 7 THEN '!defect' ELSE x END) FROM t");
+      assertEquals("SAILFISH_INTERNAL_ERROR", defect.getCondition());
+      assertEquals("XX000", defect.getSqlState());
+      assertTrue(defect.getMessage().contains("NullPointerException: fake defect"));
+      assertEquals(1, failed.await(spark), "a defect");
+      failure("SELECT ai_gen(CASE WHEN id = 7 THEN '!retry' ELSE x END) FROM t");
+      assertEquals(3, failed.await(spark), "an engine in trouble");
+    } finally {
+      spark.sparkContext().removeSparkListener(failed);
+    }
+  }
+
+  /** Counts tries that failed by themselves, and not those that were killed with the query. */
+  private static final class FailedTasks extends SparkListener {
+    private final AtomicInteger count = new AtomicInteger();
+
+    @Override
+    public void onTaskEnd(SparkListenerTaskEnd end) {
+      if (end.reason() instanceof ExceptionFailure) {
+        count.incrementAndGet();
+      }
+    }
+
+    /** Failures since the last call, once all events are there. */
+    int await(SparkSession session) {
+      try {
+        session.sparkContext().listenerBus().waitUntilEmpty();
+      } catch (java.util.concurrent.TimeoutException e) {
+        throw new IllegalStateException(e);
+      }
+      return count.getAndSet(0);
+    }
   }
 
   @Test
