@@ -28,6 +28,7 @@ final class FileBytes implements AutoCloseable {
   private final long size;
   private volatile boolean closed;
   private volatile FileChannel channel;
+  private volatile int reopenings;
 
   private FileBytes(Path path, FileChannel channel, long size) {
     this.path = path;
@@ -70,13 +71,15 @@ final class FileBytes implements AutoCloseable {
       long at = position;
       int end = dst.limit();
       while (dst.position() < end) {
-        dst.limit((int) Math.min(end, (long) dst.position() + MAX_READ));
+        int start = dst.position();
+        dst.limit((int) Math.min(end, (long) start + MAX_READ));
         int n = 0;
         FileChannel from = channel;
         try {
           n = from.read(dst, at);
         } catch (ClosedChannelException e) {
           interrupted |= Thread.interrupted();
+          dst.position(start); // the interrupt may come after the bytes
           reopen(from, e);
         }
         if (n < 0) {
@@ -107,7 +110,13 @@ final class FileBytes implements AutoCloseable {
     // AsynchronousCloseException: another thread's interrupt; it or we open it again, once.
     if (channel == seen) {
       channel = FileChannel.open(path, StandardOpenOption.READ);
+      reopenings++;
     }
+  }
+
+  /** How often an interrupt in mid-read had closed the file. */
+  int reopenings() {
+    return reopenings;
   }
 
   @Override

@@ -2,24 +2,15 @@ package io.sailfish.llama.checkpoint;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertThrows;
-import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.List;
-import java.util.concurrent.Callable;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
-import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Bytes behind 2^31 and 2^32, and readers that are interrupted while others read. */
+/** Bytes behind 2^31 and 2^32. */
 class GgufReaderTest {
   private static final byte[] MARK = "the last row of a very large file".getBytes();
 
@@ -51,48 +42,5 @@ class GgufReaderTest {
       assertArrayEquals(MARK, start);
       reader.tensors().get("big").readRows((int) bigDims[1] - 1, 1, ByteBuffer.allocate(128));
     }
-  }
-
-  @Test
-  void interruptingOneReaderDisturbsNoOther() throws Exception {
-    GgufReader reader = GgufReader.open(GgufBytes.llama().write(folder));
-    GgufTensor tensor = reader.tensors().get("blk.0.ffn_up.weight");
-    AtomicBoolean done = new AtomicBoolean();
-    ExecutorService pool = Executors.newFixedThreadPool(3);
-    List<Future<Integer>> readers = new ArrayList<>();
-    for (int i = 0; i < 3; i++) {
-      readers.add(pool.submit(reading(tensor, done)));
-    }
-    for (int i = 0; i < 300; i++) {
-      Thread.currentThread().interrupt();
-      tensor.readRows(0, 64, ByteBuffer.allocate((int) tensor.bytes()));
-      assertTrue(Thread.interrupted());
-    }
-    done.set(true);
-    for (Future<Integer> f : readers) {
-      assertTrue(f.get() > 0);
-    }
-    pool.shutdown();
-    reader.close();
-    assertThrows(
-        IllegalStateException.class, () -> tensor.readRows(0, 1, ByteBuffer.allocate(128)));
-  }
-
-  private static Callable<Integer> reading(GgufTensor tensor, AtomicBoolean done) {
-    return () -> {
-      int rounds = 0;
-      do {
-        // Every other reader interrupts itself too: that closes the channel under the others.
-        if (rounds % 7 == 3) {
-          Thread.currentThread().interrupt();
-        }
-        ByteBuffer all = ByteBuffer.allocate((int) tensor.bytes());
-        tensor.readRows(0, tensor.rows(), all);
-        assertEquals(0, all.remaining());
-        rounds++;
-        Thread.interrupted();
-      } while (!done.get());
-      return rounds;
-    };
   }
 }
