@@ -1,9 +1,14 @@
-"""The quickstart's first query from PySpark: nothing but SQL names and two settings is needed.
+"""The three functions from PySpark, by name: nothing of ours is imported.
 
-    spark-submit --jars sailfish-spark-4.2_2.13-VERSION.jar \
-        --conf spark.plugins=io.sailfish.spark.SailfishPlugin \
-        --conf spark.sailfish.model.path=MODEL.gguf \
+With spark-submit (JAR and MODEL as in examples/README.md):
+
+    spark-submit --jars "$JAR" --conf spark.plugins=io.sailfish.spark.SailfishPlugin \
+        --conf spark.sailfish.model.path="$MODEL" \
         examples/python/classify_reviews.py --out answers
+
+The same file is a client of Spark Connect when SPARK_REMOTE names a server that has the plugin:
+
+    SPARK_REMOTE=sc://localhost python examples/python/classify_reviews.py --out answers
 """
 import argparse
 
@@ -35,6 +40,18 @@ def main() -> None:
     )
     answers.write.mode("overwrite").parquet(args.out)
     spark.read.parquet(args.out).orderBy("id").show(truncate=50)
+
+    reviews.createOrReplaceTempView("reviews")
+    spark.sql(
+        """
+        SELECT id, reply.result, reply.errorMessage
+        FROM (SELECT id, ai_query('default', concat('Answer in one short sentence: ', review),
+                                  failOnError => false,
+                                  modelParameters => named_struct('max_tokens', 24)) AS reply
+              FROM reviews WHERE id >= 4)
+        ORDER BY id
+        """
+    ).show(truncate=80)
     spark.stop()
 
 

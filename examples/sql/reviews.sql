@@ -1,4 +1,6 @@
--- spark-sql --conf spark.plugins=... --conf spark.sailfish.model.path=... -f examples/sql/reviews.sql
+-- With JAR and MODEL as in examples/README.md:
+--   spark-sql --jars "$JAR" --conf spark.plugins=io.sailfish.spark.SailfishPlugin \
+--     --conf spark.sailfish.model.path="$MODEL" -f examples/sql/reviews.sql
 CREATE TEMPORARY VIEW reviews AS
 SELECT * FROM VALUES
   (1, 'Boils in under two minutes and the handle stays cool. Best kettle I have owned.'),

@@ -134,6 +134,18 @@ class PluginTest {
   }
 
   @Test
+  void aModelWithoutRoomForOneSequenceSaysWhichKeyToChange() {
+    spark =
+        Sessions.builder()
+            .config("spark.sailfish.model.path", Sessions.TINY_LLAMA.toString())
+            .config("spark.sailfish.engine.kvBytes", "5000")
+            .getOrCreate();
+    String message = deepest(assertThrows(Exception.class, this::answer));
+    assertTrue(message.contains("spark.sailfish.engine.kvBytes=5000"), message);
+    assertTrue(message.matches("(?s).*one sequence.*\\d{6} bytes.*contextTokens.*"), message);
+  }
+
+  @Test
   void explainBeforeTheModelIsLoaded() {
     spark =
         Sessions.builder()

@@ -7,6 +7,12 @@ import org.apache.spark.sql.SparkSession;
 public final class Sessions {
   public static final Path FOLDER = Path.of("target", "spark-test").toAbsolutePath();
 
+  /** A real model: random weights, context of 256 tokens. */
+  public static final Path TINY_LLAMA =
+      Path.of("..", "llama-runtime", "src", "test", "resources", "golden", "plain.gguf")
+          .toAbsolutePath()
+          .normalize();
+
   private Sessions() {}
 
   /** Settings that all test sessions share. */

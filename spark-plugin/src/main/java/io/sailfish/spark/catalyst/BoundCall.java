@@ -97,7 +97,8 @@ record BoundCall(CallSpec spec, List<Expression> inputs) {
     } catch (Exception e) {
       throw invalid(call, "returnType", "'" + ddl + "' is no type");
     }
-    if (!(type instanceof StringType)) {
+    // Not StringType's kin: a length or a collation would be promised and not kept.
+    if (!type.equals(DataTypes.StringType)) {
       throw fail(
           SAILFISH_UNSUPPORTED_RETURN_TYPE.inQuery(
               call.origin(), Map.of("function", quoted(call.name()), "type", ddl)));

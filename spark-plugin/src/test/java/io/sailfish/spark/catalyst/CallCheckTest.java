@@ -16,6 +16,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Errors that a query gets before it runs. */
 class CallCheckTest {
@@ -130,11 +131,24 @@ class CallCheckTest {
         e.getMessage());
   }
 
-  @Test
-  void otherReturnTypesAreNotThereYet() {
-    AnalysisException e = error("ai_query('second', x, returnType => 'STRUCT<a: INT>')");
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "STRUCT<a: INT>",
+        "INT",
+        "ARRAY<STRING>",
+        "VARCHAR(10)",
+        "CHAR(3)",
+        "STRING COLLATE UNICODE_CI",
+        "VARIANT"
+      })
+  void otherReturnTypesAreRefused(String type) {
+    AnalysisException e = error("ai_query('second', x, returnType => '" + type + "')");
     assertEquals("SAILFISH_UNSUPPORTED_RETURN_TYPE", e.getCondition());
     assertEquals("0A000", e.getSqlState());
+    assertEquals(type, e.getMessageParameters().get("type"));
+    assertTrue(e.getMessage().contains("only STRING is supported"), e.getMessage());
+    assertTrue(e.getMessage().contains("from_json"), e.getMessage());
   }
 
   @ParameterizedTest
