@@ -43,7 +43,7 @@ in_image() {
         --env SPARK_LOCAL_IP=127.0.0.1 "$container" -- /usr/bin/sailfish-entrypoint "$@"
 }
 echo "== quickstart in the image"
-in_image quickstart --error-rows 40
+in_image quickstart
 plugin=(--conf "spark.sailfish.model.path=/models/$(basename "$model")")
 echo "== spark-submit in the image"
 in_image spark-submit --master 'local[2]' "${plugin[@]}" \

@@ -17,30 +17,47 @@ final class RunReport extends SparkListener {
   private final Map<Long, Map<String, Long>> byTask = new ConcurrentHashMap<>();
   private volatile String name = "";
   private volatile long startNanos;
+  private volatile long shownNanos;
+  private double seconds;
+
+  /** Redrawn in place on a terminal; in a log a line now and then. */
+  private static final boolean TERMINAL =
+      System.console() != null && !"dumb".equals(System.getenv().getOrDefault("TERM", "dumb"));
+
+  private static final long LOG_NANOS = 10_000_000_000L;
 
   void begin(String query) {
     byTask.clear();
     name = query;
     startNanos = System.nanoTime();
+    shownNanos = startNanos;
+  }
+
+  /** Of all queries that have ended. */
+  double seconds() {
+    return seconds;
   }
 
   void end() {
-    double seconds = (System.nanoTime() - startNanos) / 1e9;
+    double took = (System.nanoTime() - startNanos) / 1e9;
+    seconds += took;
     Map<String, Long> sums = sums();
     long prompt = sums.getOrDefault("prompt tokens", 0L);
     long output = sums.getOrDefault("output tokens", 0L);
     long reused = sums.getOrDefault("reused prompt tokens", 0L);
-    System.err.printf("\r%-78s\r", "");
+    if (TERMINAL) {
+      System.err.printf("\r%-78s\r", "");
+    }
     System.out.printf(
         "%s: %,d rows in %.1f s; %,d prompt tokens (%,d of them computed once and shared),"
             + " %,d generated; %,.0f tokens/s.%n",
         name,
         sums.getOrDefault("model rows", 0L),
-        seconds,
+        took,
         prompt,
         reused,
         output,
-        (prompt + output) / seconds);
+        (prompt + output) / took);
     name = "";
   }
 
@@ -52,14 +69,18 @@ final class RunReport extends SparkListener {
       var task = tasks.next();
       record((Long) task._1(), task._4().iterator());
     }
-    if (!name.isEmpty()) {
+    long now = System.nanoTime();
+    if (!name.isEmpty() && (TERMINAL || now - shownNanos > LOG_NANOS)) {
+      shownNanos = now;
       Map<String, Long> sums = sums();
       System.err.printf(
-          "\r   %s: %,d rows, %,d tokens after %.0f s ",
+          TERMINAL
+              ? "\r   %s: %,d rows, %,d tokens after %.0f s "
+              : "   %s: %,d rows, %,d tokens after %.0f s%n",
           name,
           sums.getOrDefault("model rows", 0L),
           sums.getOrDefault("prompt tokens", 0L) + sums.getOrDefault("output tokens", 0L),
-          (System.nanoTime() - startNanos) / 1e9);
+          (now - startNanos) / 1e9);
     }
   }
 
