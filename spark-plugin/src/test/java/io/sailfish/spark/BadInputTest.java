@@ -128,7 +128,7 @@ class BadInputTest {
         spark
             .sql(
                 "SELECT ai_query('default', value, modelParameters => named_struct('max_tokens',"
-                    + " 4)), ai_classify(value, array('a', decode(X'EDA080', 'UTF-8')))"
+                    + " 4)), ai_classify(value, array('a', CAST(X'EDA080' AS STRING)))"
                     + " FROM halves")
             .collectAsList()) {
       assertNotNull(row.getString(0));
