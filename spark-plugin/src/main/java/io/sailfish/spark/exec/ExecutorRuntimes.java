@@ -71,7 +71,7 @@ public final class ExecutorRuntimes implements AutoCloseable {
     }
     CompletableFuture<LlamaRuntime> loading = new CompletableFuture<>();
     if (closed) {
-      loading.completeExceptionally(new IllegalStateException("the executor is shutting down"));
+      loading.completeExceptionally(shuttingDown());
       return loading;
     }
     runtimes.put(model, loading);
@@ -133,12 +133,16 @@ public final class ExecutorRuntimes implements AutoCloseable {
         .values()
         .forEach(
             loading -> {
-              loading.completeExceptionally(
-                  new IllegalStateException("the executor is shutting down"));
+              loading.completeExceptionally(shuttingDown());
               if (!loading.isCompletedExceptionally()) {
                 end(loading.join());
               }
             });
+  }
+
+  /** The next try of the task meets another executor. */
+  private static RuntimeFailure shuttingDown() {
+    return new RuntimeFailure(RuntimeFailure.Kind.RETRYABLE, "the executor is shutting down", null);
   }
 
   /** A task that is still being ended may hold answers; the process goes away with them. */
