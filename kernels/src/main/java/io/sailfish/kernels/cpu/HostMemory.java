@@ -35,6 +35,20 @@ final class HostMemory {
     return limit > 0 ? limit : Runtime.getRuntime().maxMemory();
   }
 
+  /**
+   * Floats of the smallest array that G1 puts at the start of regions of its own and never moves;
+   * zero under another collector.
+   */
+  static int immovableFloats() {
+    HotSpotDiagnosticMXBean hotspot =
+        ManagementFactory.getPlatformMXBean(HotSpotDiagnosticMXBean.class);
+    if (!Boolean.parseBoolean(hotspot.getVMOption("UseG1GC").getValue())) {
+      return 0;
+    }
+    long region = Long.parseLong(hotspot.getVMOption("G1HeapRegionSize").getValue());
+    return Math.toIntExact(region / 2 / Float.BYTES);
+  }
+
   private static long available() {
     var system =
         (OperatingSystemMXBean)

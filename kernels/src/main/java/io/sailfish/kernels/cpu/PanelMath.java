@@ -17,11 +17,13 @@ interface PanelMath {
   String describe();
 
   /**
-   * w[k · 32 + c] = weight of input k, column c of the staged units.
+   * w[wAt + k · 32 + c] = weight of input k, column c of {@code units} units, the first at {@code
+   * at}.
    *
    * @param scales scratch, 64 floats a unit
    */
-  void decode(PanelLayout layout, int[] words, int units, float[] scales, float[] w);
+  void decode(
+      PanelLayout layout, int[] words, int at, int units, float[] scales, float[] w, int wAt);
 
   /**
    * Goes on with the chain tile[r, c] = fma(x[r, k], w[k, c], tile[r, c]) over ascending k. {@code
@@ -29,18 +31,15 @@ interface PanelMath {
    */
   void multiply(Block tile, Block x, Block w, int rows, int cols, int inner);
 
-  /** Whether {@link #multiplyRow} knows a layout. */
-  boolean hasRowProduct(PanelLayout layout);
-
   /**
-   * {@link #decode} and {@link #multiply} for one row and the 32 columns of {@code tile}, without
-   * the way through memory.
-   *
-   * @param scales scratch, 64 floats a unit
-   * @param x the row's inputs of these units
+   * {@link #multiply} for decoded panels: tile[r, c] of 32 columns, its rows up to a multiple of
+   * four of no meaning; x: {@link RowBlocks}, {@code stride} from one block of 32 rows to the next;
+   * w: {@code [inner][32]}.
    */
-  void multiplyRow(
-      PanelLayout layout, int[] words, int units, float[] scales, Block x, float[] tile);
+  void multiplyGroups(float[] tile, Block x, Block w, int rows, int inner);
+
+  /** The same for one row, whose factors stand one behind the other. */
+  void multiplyRow(float[] tile, Block x, Block w, int inner);
 
   /** Sum of squares of {@code count} floats, in {@link #PARTIAL_SUMS} chains. */
   float sumOfSquares(float[] x, int at, int count);

@@ -3,13 +3,18 @@ package io.sailfish.kernels.cpu;
 import io.sailfish.kernels.WeightSource;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.IntBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
 /** Packs weights into panels: each row is read once, panels in parallel, one panel at a time. */
 final class PanelPacker {
+  /**
+   * Words of one array at most, unless a panel alone is larger: with its header 32 MiB, a whole
+   * number of G1's regions whatever their size.
+   */
+  private static final int CHUNK_WORDS = (1 << 23) - 16;
+
   private final Parallel parallel;
 
   PanelPacker(Parallel parallel) {
@@ -29,16 +34,11 @@ final class PanelPacker {
   PanelRun packRun(WeightSource part, PanelLayout layout, int firstRow) {
     int units = part.cols() / layout.unitInner();
     int panelWords = Math.multiplyExact(units, layout.unitWords());
-    if (panelWords > OffHeap.MAX_WORDS) {
-      throw new IllegalArgumentException(
-          "%s: %d inputs are more than a panel can hold".formatted(part.name(), part.cols()));
-    }
-    int perChunk = OffHeap.MAX_WORDS / panelWords;
+    int perChunk = Math.max(1, CHUNK_WORDS / panelWords);
     int panels = (part.rows() + PanelLayout.COLUMNS - 1) / PanelLayout.COLUMNS;
-    IntBuffer[] chunks = new IntBuffer[(panels + perChunk - 1) / perChunk];
+    int[][] chunks = new int[(panels + perChunk - 1) / perChunk][];
     for (int i = 0; i < chunks.length; i++) {
-      long words = (long) Math.min(perChunk, panels - i * perChunk) * panelWords;
-      chunks[i] = OffHeap.allocate(4 * words, part.name()).asIntBuffer();
+      chunks[i] = words(Math.min(perChunk, panels - i * perChunk) * panelWords, part.name());
     }
     PanelRun run = new PanelRun(layout, firstRow, part.rows(), units, chunks, perChunk);
     PanelScratch[] scratch = new PanelScratch[parallel.threads()];
@@ -51,6 +51,23 @@ final class PanelPacker {
           packPanel(part, run, panel, scratch[worker]);
         });
     return run;
+  }
+
+  /**
+   * Arrays, because both Java 17 and its successors load vectors from them with nothing in between.
+   */
+  private static int[] words(int count, String weight) {
+    try {
+      return new int[count];
+    } catch (OutOfMemoryError e) {
+      Runtime jvm = Runtime.getRuntime();
+      long free = jvm.maxMemory() - jvm.totalMemory() + jvm.freeMemory();
+      throw new IllegalStateException(
+          ("%s: no %d bytes of heap left for weights (%d free of the JVM's limit of %d); raise -Xmx,"
+                  + " in Spark spark.executor.memory (local mode: spark.driver.memory)")
+              .formatted(weight, 4L * count, free, jvm.maxMemory()),
+          e);
+    }
   }
 
   private record PanelScratch(ByteBuffer encoded, int[] words) {
@@ -86,7 +103,6 @@ final class PanelPacker {
                 .formatted(part.name(), first, first + width - 1));
       }
     }
-    int at = panel % run.panelsPerChunk() * words.length;
-    run.chunks()[panel / run.panelsPerChunk()].put(at, words, 0, words.length);
+    System.arraycopy(words, 0, run.words(panel), run.at(panel, 0), words.length);
   }
 }

@@ -1,47 +1,82 @@
 package io.sailfish.kernels.cpu;
 
+import io.sailfish.kernels.format.QuantFormat;
 import java.util.Arrays;
 
 /** Rows times one panel, and what becomes of the tile. Scratch is held for each worker. */
 final class PanelProduct {
-  /** Inputs k decoded at once: 128 · 32 floats are half of a first-level cache. */
-  private static final int CHUNK_INNER = 128;
+  /**
+   * Inputs k decoded at once: 96 · 32 floats are a third of a first-level cache, and HotSpot leaves
+   * a loop of up to 100 turns alone. Around a longer one it puts another for its safepoints ({@code
+   * LoopStripMiningIterShortLoop}), and keeping that one's books costs the inner loop registers.
+   */
+  private static final int CHUNK_INNER = 96;
 
-  /** The same for one row, which needs no room for decoded weights: fewer, longer runs. */
-  private static final int ROW_CHUNK_INNER = 768;
+  /** Floats of a worker's decoded weights: {@link #CHUNK_INNER} inputs, or one unit if longer. */
+  private static final int WEIGHTS = PanelLayout.COLUMNS * Math.max(CHUNK_INNER, longestBlock());
+
+  /** Index of an array's first element at a multiple of 64 bytes, if the array starts a page. */
+  private static final int ALIGNED = 12;
+
+  /** Words in a line of the processor's cache. */
+  private static final int CACHE_LINE = 16;
 
   private static final int COLUMNS = PanelLayout.COLUMNS;
 
   private final PanelMath math;
+  private final RowBlocks blocks;
   private final Scratch[] scratch;
+  private float[] rows = new float[0];
+
+  /**
+   * Decoded weights of all workers in one array, so large that G1 lets it start a region and never
+   * moves it: vectors that straddle two cache lines cost a third of the decoding (measured).
+   */
+  private final float[] weights;
 
   /** Rows {@code [firstRow, firstRow + rows)} of the result, the columns of one panel. */
   record Tile(PanelWeight weight, int panel, int firstRow, int rows) {}
 
   private static final class Scratch {
-    float[] weights = new float[0];
     float[] scales = new float[0];
     final PanelMath.Block x = new PanelMath.Block();
     final PanelMath.Block w = new PanelMath.Block();
-    final PanelMath.Block out = new PanelMath.Block();
-    int[] words = new int[0];
+    int touched;
     float[] tile = new float[0];
     float[] second = new float[0];
   }
 
-  PanelProduct(PanelMath math, int threads) {
+  PanelProduct(PanelMath math, Parallel parallel) {
     this.math = math;
-    this.scratch = new Scratch[threads];
-    for (int i = 0; i < threads; i++) {
+    this.blocks = new RowBlocks(parallel);
+    this.scratch = new Scratch[parallel.threads()];
+    this.weights =
+        new float[Math.max(ALIGNED + scratch.length * WEIGHTS, HostMemory.immovableFloats())];
+    for (int i = 0; i < scratch.length; i++) {
       scratch[i] = new Scratch();
     }
   }
 
+  private static int longestBlock() {
+    return Arrays.stream(QuantFormat.values())
+        .mapToInt(QuantFormat::blockLength)
+        .max()
+        .orElseThrow();
+  }
+
+  /** Takes the first {@code count} rows of x, {@code [.., cols]}, for the tiles that follow. */
+  void load(float[] x, int count, int cols) {
+    rows = x;
+    if (count > 1) {
+      blocks.load(x, count, cols);
+    }
+  }
+
   /** Writes the tile to y, {@code [.., weight.rows()]}, or adds it. */
-  void store(Tile tile, float[] y, float[] x, boolean add, int worker) {
+  void store(Tile tile, float[] y, boolean add, int worker) {
     Scratch own = scratch[worker];
-    own.tile = sized(own.tile, tile.rows() * COLUMNS);
-    compute(tile, tile.panel(), x, own, own.tile);
+    own.tile = sized(own.tile, RowBlocks.padded(tile.rows()) * COLUMNS);
+    compute(tile, tile.panel(), worker, own.tile);
     PanelWeight w = tile.weight();
     int width = w.width(tile.panel());
     for (int r = 0; r < tile.rows(); r++) {
@@ -58,13 +93,14 @@ final class PanelProduct {
   }
 
   /** Computes the tile's panel and its partner in the other half: y = silu(gate) ∘ up. */
-  void swiGlu(Tile tile, float[] y, float[] x, int worker) {
+  void swiGlu(Tile tile, float[] y, int worker) {
     Scratch own = scratch[worker];
     PanelWeight w = tile.weight();
-    own.tile = sized(own.tile, tile.rows() * COLUMNS);
-    own.second = sized(own.second, tile.rows() * COLUMNS);
-    compute(tile, tile.panel(), x, own, own.tile);
-    compute(tile, w.numPanels() / 2 + tile.panel(), x, own, own.second);
+    int padded = RowBlocks.padded(tile.rows());
+    own.tile = sized(own.tile, padded * COLUMNS);
+    own.second = sized(own.second, padded * COLUMNS);
+    compute(tile, tile.panel(), worker, own.tile);
+    compute(tile, w.numPanels() / 2 + tile.panel(), worker, own.second);
     math.siluMultiply(own.tile, own.second, tile.rows() * COLUMNS);
     int width = w.width(tile.panel());
     for (int r = 0; r < tile.rows(); r++) {
@@ -84,34 +120,43 @@ final class PanelProduct {
     System.arraycopy(gate, 0, y, to, inner);
   }
 
-  private void compute(Tile tile, int panel, float[] x, Scratch own, float[] out) {
+  private void compute(Tile tile, int panel, int worker, float[] out) {
+    Scratch own = scratch[worker];
     PanelWeight w = tile.weight();
     PanelLayout layout = w.layout(panel);
     int units = w.cols() / layout.unitInner();
-    boolean direct = tile.rows() == 1 && math.hasRowProduct(layout);
-    int step = Math.max(1, (direct ? ROW_CHUNK_INNER : CHUNK_INNER) / layout.unitInner());
+    int step = Math.max(1, CHUNK_INNER / layout.unitInner());
     own.scales = sized(own.scales, step * 2 * COLUMNS);
-    if (!direct) {
-      own.weights = sized(own.weights, step * layout.unitInner() * COLUMNS);
-    }
-    if (own.words.length < step * layout.unitWords()) {
-      own.words = new int[step * layout.unitWords()];
-    }
-    Arrays.fill(out, 0, tile.rows() * COLUMNS, 0);
-    own.out.on(out, 0, COLUMNS);
-    own.w.on(own.weights, 0, COLUMNS);
+    Arrays.fill(out, 0, RowBlocks.padded(tile.rows()) * COLUMNS, 0);
+    int[] words = w.words(panel);
+    own.w.on(weights, ALIGNED + worker * WEIGHTS, COLUMNS);
     for (int unit = 0; unit < units; unit += step) {
       int count = Math.min(step, units - unit);
-      w.stage(panel, unit, count, own.words);
-      own.x.on(x, tile.firstRow() * w.cols() + unit * layout.unitInner(), w.cols());
-      if (direct) {
-        math.multiplyRow(layout, own.words, count, own.scales, own.x, out);
+      int k = unit * layout.unitInner();
+      int inner = count * layout.unitInner();
+      math.decode(layout, words, w.at(panel, unit), count, own.scales, weights, own.w.at);
+      own.touched += touch(words, w.at(panel, unit + count), step * layout.unitWords());
+      if (tile.rows() == 1) {
+        math.multiplyRow(out, own.x.on(rows, tile.firstRow() * w.cols() + k, 0), own.w, inner);
       } else {
-        math.decode(layout, own.words, count, own.scales, own.weights);
-        int inner = count * layout.unitInner();
-        math.multiply(own.out, own.x, own.w, tile.rows(), COLUMNS, inner);
+        own.x.on(blocks.data(), blocks.at(tile.firstRow(), k), RowBlocks.ROWS * w.cols());
+        math.multiplyGroups(out, own.x, own.w, tile.rows(), inner);
       }
     }
+  }
+
+  /**
+   * Reads a word of each cache line of the units that come next, while there is arithmetic to do:
+   * units are too short for the processor to see a stream in time (half of one row's time,
+   * measured). Their sum is kept so that the reads are.
+   */
+  private static int touch(int[] words, int from, int count) {
+    int end = Math.min(words.length, from + count);
+    int sum = 0;
+    for (int i = from; i < end; i += CACHE_LINE) {
+      sum += words[i];
+    }
+    return sum;
   }
 
   private static float[] sized(float[] array, int length) {

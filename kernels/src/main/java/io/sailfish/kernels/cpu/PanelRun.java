@@ -1,7 +1,5 @@
 package io.sailfish.kernels.cpu;
 
-import java.nio.IntBuffer;
-
 /**
  * The panels of one part of a weight. A part starts a panel of its own; the last panel is filled up
  * with zeros.
@@ -14,22 +12,25 @@ import java.nio.IntBuffer;
  * @param panelsPerChunk so many that an int still indexes their words
  */
 record PanelRun(
-    PanelLayout layout, int firstRow, int rows, int units, IntBuffer[] chunks, int panelsPerChunk) {
+    PanelLayout layout, int firstRow, int rows, int units, int[][] chunks, int panelsPerChunk) {
   int numPanels() {
     return (rows + PanelLayout.COLUMNS - 1) / PanelLayout.COLUMNS;
   }
 
-  /** Copies {@code count} units of a panel of this run. */
-  void stage(int panel, int firstUnit, int count, int[] words) {
-    int unitWords = layout.unitWords();
-    int at = (panel % panelsPerChunk * units + firstUnit) * unitWords;
-    chunks[panel / panelsPerChunk].get(at, words, 0, count * unitWords);
+  /** The array that holds a panel of this run. */
+  int[] words(int panel) {
+    return chunks[panel / panelsPerChunk];
+  }
+
+  /** Index in {@link #words} of a unit of a panel. */
+  int at(int panel, int unit) {
+    return (panel % panelsPerChunk * units + unit) * layout.unitWords();
   }
 
   long bytes() {
     long bytes = 0;
-    for (IntBuffer chunk : chunks) {
-      bytes += 4L * chunk.capacity();
+    for (int[] chunk : chunks) {
+      bytes += 4L * chunk.length;
     }
     return bytes;
   }

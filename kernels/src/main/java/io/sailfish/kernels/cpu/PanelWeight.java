@@ -73,10 +73,16 @@ final class PanelWeight implements CpuWeight {
     return runs[runOfPanel[panel]].layout();
   }
 
-  /** Copies units of a panel to {@code words}. */
-  void stage(int panel, int firstUnit, int count, int[] words) {
+  /** The array that holds a panel. */
+  int[] words(int panel) {
     int run = runOfPanel[panel];
-    runs[run].stage(panel - firstPanelOfRun[run], firstUnit, count, words);
+    return runs[run].words(panel - firstPanelOfRun[run]);
+  }
+
+  /** Index in {@link #words} of a panel's unit. */
+  int at(int panel, int unit) {
+    int run = runOfPanel[panel];
+    return runs[run].at(panel - firstPanelOfRun[run], unit);
   }
 
   @Override
@@ -91,10 +97,10 @@ final class PanelWeight implements CpuWeight {
     PanelLayout layout = runs[run].layout();
     int panel = (row - runs[run].firstRow()) / PanelLayout.COLUMNS;
     int column = (row - runs[run].firstRow()) % PanelLayout.COLUMNS;
-    int[] words = new int[layout.unitWords()];
+    int[] words = runs[run].words(panel);
     for (int unit = 0; unit < runs[run].units(); unit++) {
-      runs[run].stage(panel, unit, 1, words);
-      layout.decodeColumn(words, 0, column, dst, dstOffset + unit * layout.unitInner(), 1);
+      int at = runs[run].at(panel, unit);
+      layout.decodeColumn(words, at, column, dst, dstOffset + unit * layout.unitInner(), 1);
     }
   }
 

@@ -16,12 +16,13 @@ final class PlainMath implements PanelMath {
   }
 
   @Override
-  public void decode(PanelLayout layout, int[] words, int units, float[] scales, float[] w) {
+  public void decode(
+      PanelLayout layout, int[] words, int at, int units, float[] scales, float[] w, int wAt) {
     int columns = PanelLayout.COLUMNS;
     for (int unit = 0; unit < units; unit++) {
-      int to = unit * layout.unitInner() * columns;
+      int to = wAt + unit * layout.unitInner() * columns;
       for (int c = 0; c < columns; c++) {
-        layout.decodeColumn(words, unit * layout.unitWords(), c, w, to + c, columns);
+        layout.decodeColumn(words, at + unit * layout.unitWords(), c, w, to + c, columns);
       }
     }
   }
@@ -41,14 +42,27 @@ final class PlainMath implements PanelMath {
   }
 
   @Override
-  public boolean hasRowProduct(PanelLayout layout) {
-    return false;
+  public void multiplyGroups(float[] tile, Block x, Block w, int rows, int inner) {
+    for (int r = 0; r < rows; r++) {
+      int from = x.at + r / RowBlocks.ROWS * x.stride + r % RowBlocks.ROWS;
+      multiplyRow(tile, r * PanelLayout.COLUMNS, x.data, from, RowBlocks.ROWS, w, inner);
+    }
   }
 
   @Override
-  public void multiplyRow(
-      PanelLayout layout, int[] words, int units, float[] scales, Block x, float[] tile) {
-    throw new UnsupportedOperationException("one row goes the way of many");
+  public void multiplyRow(float[] tile, Block x, Block w, int inner) {
+    multiplyRow(tile, 0, x.data, x.at, 1, w, inner);
+  }
+
+  private static void multiplyRow(
+      float[] tile, int to, float[] x, int xAt, int step, Block w, int inner) {
+    for (int k = 0; k < inner; k++) {
+      float factor = x[xAt + k * step];
+      int from = w.at + k * PanelLayout.COLUMNS;
+      for (int c = 0; c < PanelLayout.COLUMNS; c++) {
+        tile[to + c] = Math.fma(factor, w.data[from + c], tile[to + c]);
+      }
+    }
   }
 
   @Override

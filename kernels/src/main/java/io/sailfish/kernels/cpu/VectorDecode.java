@@ -37,17 +37,17 @@ final class VectorDecode {
 
   private VectorDecode() {}
 
-  static void floats(int[] words, int count, float[] w) {
+  static void floats(int[] words, int at, int count, float[] w, int wAt) {
     for (int i = 0; i < count; i += LANES) {
-      IntVector.fromArray(I, words, i).reinterpretAsFloats().intoArray(w, i);
+      IntVector.fromArray(I, words, at + i).reinterpretAsFloats().intoArray(w, wAt + i);
     }
   }
 
-  static void brainFloats(int[] words, int inner, float[] w) {
+  static void brainFloats(int[] words, int at, int inner, float[] w, int wAt) {
     for (int k = 0; k < inner; k++) {
       for (int c = 0; c < COLUMNS / 2; c += LANES) {
-        IntVector pair = IntVector.fromArray(I, words, k * COLUMNS / 2 + c);
-        int to = k * COLUMNS + c;
+        IntVector pair = IntVector.fromArray(I, words, at + k * COLUMNS / 2 + c);
+        int to = wAt + k * COLUMNS + c;
         pair.lanewise(LSHL, 16).reinterpretAsFloats().intoArray(w, to);
         pair.and(0xFFFF0000).reinterpretAsFloats().intoArray(w, to + COLUMNS / 2);
       }
@@ -55,16 +55,16 @@ final class VectorDecode {
   }
 
   /** Halves of any value: infinities and NaN keep their meaning. */
-  static void halves(int[] words, int inner, float[] w) {
+  static void halves(int[] words, int at, int inner, float[] w, int wAt) {
     for (int k = 0; k < inner; k++) {
       for (int c = 0; c < COLUMNS / 2; c += LANES) {
-        IntVector pair = IntVector.fromArray(I, words, k * COLUMNS / 2 + c);
-        int to = k * COLUMNS + c;
+        IntVector pair = IntVector.fromArray(I, words, at + k * COLUMNS / 2 + c);
+        int to = wAt + k * COLUMNS + c;
         pair.lanewise(LSHL, 16).reinterpretAsFloats().intoArray(w, to);
         pair.reinterpretAsFloats().intoArray(w, to + COLUMNS / 2);
       }
     }
-    for (int i = 0; i < inner * COLUMNS; i += LANES) {
+    for (int i = wAt; i < wAt + inner * COLUMNS; i += LANES) {
       IntVector word = FloatVector.fromArray(F, w, i).reinterpretAsInts();
       IntVector moved = word.lanewise(ASHR, 3).and(HALF_MASK);
       IntVector finite = moved.reinterpretAsFloats().mul(REBIAS).reinterpretAsInts();
@@ -74,9 +74,9 @@ final class VectorDecode {
   }
 
   /** Scales of {@code units} units: for each, d of its 32 columns, then as many m. */
-  static void scales(PanelLayout layout, int[] words, int units, float[] scales) {
+  static void scales(PanelLayout layout, int[] words, int at, int units, float[] scales) {
     for (int unit = 0; unit < units; unit++) {
-      int from = unit * layout.unitWords();
+      int from = at + unit * layout.unitWords();
       int to = unit * SCALES;
       switch (layout.kind()) {
         case NIBBLE_MIN -> scalesAndMinima(words, from, scales, to);
@@ -120,14 +120,15 @@ final class VectorDecode {
    * unit's {@code unitWords} further. A product of scale and code is exact, so a separate addition
    * rounds as a fused one would, and leaves m in its register.
    */
-  static void nibbles(int[] words, int codes, int unitWords, int units, float[] scales, float[] w) {
+  static void nibbles(
+      int[] words, int codes, int unitWords, int units, float[] scales, float[] w, int wAt) {
     for (int unit = 0; unit < units; unit++) {
       for (int c = 0; c < COLUMNS; c += LANES) {
         FloatVector d = FloatVector.fromArray(F, scales, unit * SCALES + c);
         FloatVector m = FloatVector.fromArray(F, scales, unit * SCALES + COLUMNS + c);
         for (int g = 0; g < 4; g++) {
           IntVector q = IntVector.fromArray(I, words, codes + unit * unitWords + g * COLUMNS + c);
-          int to = (unit * 32 + g * 8) * COLUMNS + c;
+          int to = wAt + (unit * 32 + g * 8) * COLUMNS + c;
           for (int j = 0; j < 8; j++) {
             FloatVector code = (FloatVector) q.and(15).convert(I2F, 0);
             code.mul(d).add(m).intoArray(w, to + j * COLUMNS);
@@ -139,13 +140,14 @@ final class VectorDecode {
   }
 
   /** Codes of byte units: 8 groups of 32 words each. */
-  static void bytes(int[] words, int codes, int unitWords, int units, float[] scales, float[] w) {
+  static void bytes(
+      int[] words, int codes, int unitWords, int units, float[] scales, float[] w, int wAt) {
     for (int unit = 0; unit < units; unit++) {
       for (int c = 0; c < COLUMNS; c += LANES) {
         FloatVector d = FloatVector.fromArray(F, scales, unit * SCALES + c);
         for (int g = 0; g < 8; g++) {
           IntVector q = IntVector.fromArray(I, words, codes + unit * unitWords + g * COLUMNS + c);
-          int to = (unit * 32 + g * 4) * COLUMNS + c;
+          int to = wAt + (unit * 32 + g * 4) * COLUMNS + c;
           for (int j = 0; j < 4; j++) {
             IntVector code = q.lanewise(LSHL, 24).lanewise(ASHR, 24);
             ((FloatVector) code.convert(I2F, 0)).mul(d).intoArray(w, to + j * COLUMNS);

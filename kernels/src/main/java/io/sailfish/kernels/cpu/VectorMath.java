@@ -23,30 +23,32 @@ final class VectorMath implements PanelMath {
   }
 
   @Override
-  public void decode(PanelLayout layout, int[] words, int units, float[] scales, float[] w) {
-    int codes = layout.codeWords();
+  public void decode(
+      PanelLayout layout, int[] words, int at, int units, float[] scales, float[] w, int wAt) {
+    int codes = at + layout.codeWords();
     int unitWords = layout.unitWords();
     switch (layout.kind()) {
-      case FLOAT -> VectorDecode.floats(words, units * COLUMNS, w);
-      case HALF -> VectorDecode.halves(words, units, w);
-      case BFLOAT -> VectorDecode.brainFloats(words, units, w);
+      case FLOAT -> VectorDecode.floats(words, at, units * COLUMNS, w, wAt);
+      case HALF -> VectorDecode.halves(words, at, units, w, wAt);
+      case BFLOAT -> VectorDecode.brainFloats(words, at, units, w, wAt);
       case BYTE -> {
-        VectorDecode.scales(layout, words, units, scales);
-        VectorDecode.bytes(words, codes, unitWords, units, scales, w);
+        VectorDecode.scales(layout, words, at, units, scales);
+        VectorDecode.bytes(words, codes, unitWords, units, scales, w, wAt);
       }
       case NIBBLE, NIBBLE_MIN -> {
-        VectorDecode.scales(layout, words, units, scales);
-        VectorDecode.nibbles(words, codes, unitWords, units, scales, w);
+        VectorDecode.scales(layout, words, at, units, scales);
+        VectorDecode.nibbles(words, codes, unitWords, units, scales, w, wAt);
       }
-      case ENCODED -> decodeEncoded(layout, words, units, w);
+      case ENCODED -> decodeEncoded(layout, words, at, units, w, wAt);
     }
   }
 
-  private static void decodeEncoded(PanelLayout layout, int[] words, int units, float[] w) {
+  private static void decodeEncoded(
+      PanelLayout layout, int[] words, int at, int units, float[] w, int wAt) {
     for (int unit = 0; unit < units; unit++) {
-      int to = unit * layout.unitInner() * COLUMNS;
+      int to = wAt + unit * layout.unitInner() * COLUMNS;
       for (int c = 0; c < COLUMNS; c++) {
-        layout.decodeColumn(words, unit * layout.unitWords(), c, w, to + c, COLUMNS);
+        layout.decodeColumn(words, at + unit * layout.unitWords(), c, w, to + c, COLUMNS);
       }
     }
   }
@@ -57,23 +59,23 @@ final class VectorMath implements PanelMath {
   }
 
   @Override
-  public boolean hasRowProduct(PanelLayout layout) {
-    return switch (layout.kind()) {
-      case NIBBLE, NIBBLE_MIN, BYTE -> true;
-      default -> false;
-    };
+  public void multiplyGroups(float[] tile, Block x, Block w, int rows, int inner) {
+    for (int c = 0; c < COLUMNS; c += 2 * LANES) {
+      for (int r = 0; r < rows; r += RowBlocks.GROUP) {
+        int from = x.at + r / RowBlocks.ROWS * x.stride + r % RowBlocks.ROWS;
+        VectorProduct.group(tile, r * COLUMNS + c, x.data, from, w.data, w.at + c, inner);
+      }
+    }
   }
 
   @Override
-  public void multiplyRow(
-      PanelLayout layout, int[] words, int units, float[] scales, Block x, float[] tile) {
-    int codes = layout.codeWords();
-    int unitWords = layout.unitWords();
-    VectorDecode.scales(layout, words, units, scales);
-    if (layout.kind() == PanelLayout.Kind.BYTE) {
-      VectorRow.bytes(words, codes, unitWords, units, scales, x, tile);
-    } else {
-      VectorRow.nibbles(words, codes, unitWords, units, scales, x, tile);
+  public void multiplyRow(float[] tile, Block x, Block w, int inner) {
+    for (int c = 0; c < COLUMNS; c += 4 * LANES) {
+      if (c + 4 * LANES <= COLUMNS) {
+        VectorProduct.rowByFour(tile, c, x.data, x.at, w.data, w.at + c, inner);
+      } else {
+        VectorProduct.rowByTwo(tile, c, x.data, x.at, w.data, w.at + c, inner);
+      }
     }
   }
 

@@ -28,7 +28,7 @@ final class VectorOps implements Ops {
   VectorOps(Parallel parallel, PanelMath math) {
     this.parallel = parallel;
     this.math = math;
-    this.product = new PanelProduct(math, parallel.threads());
+    this.product = new PanelProduct(math, parallel);
     this.attention = new PagedAttention(math, parallel);
   }
 
@@ -71,42 +71,38 @@ final class VectorOps implements Ops {
   @Override
   public void linear(Tensor y, Tensor x, Weight w, int rows) {
     OpChecks.linear("linear", y, x, w, rows);
+    product.load(data(x), rows, x.cols());
     eachPanel(
         (PanelWeight) w,
         ((PanelWeight) w).numPanels(),
         rows,
-        (tile, worker) -> product.store(tile, data(y), data(x), false, worker));
+        (tile, worker) -> product.store(tile, data(y), false, worker));
   }
 
   @Override
   public void linearAdd(Tensor y, Tensor x, Weight w, int rows) {
     OpChecks.linear("linearAdd", y, x, w, rows);
+    product.load(data(x), rows, x.cols());
     eachPanel(
         (PanelWeight) w,
         ((PanelWeight) w).numPanels(),
         rows,
-        (tile, worker) -> product.store(tile, data(y), data(x), true, worker));
+        (tile, worker) -> product.store(tile, data(y), true, worker));
   }
 
   @Override
   public void swiGlu(Tensor y, Tensor x, Weight gateUp, int rows) {
     OpChecks.swiGlu(y, x, gateUp, rows);
     PanelWeight w = (PanelWeight) gateUp;
+    product.load(data(x), rows, x.cols());
     if (w.halvesAlign()) {
       eachPanel(
-          w,
-          w.numPanels() / 2,
-          rows,
-          (tile, worker) -> product.swiGlu(tile, data(y), data(x), worker));
+          w, w.numPanels() / 2, rows, (tile, worker) -> product.swiGlu(tile, data(y), worker));
       return;
     }
     // Gate and up do not start at the same column of a panel: through memory, the same bits.
     float[] both = new float[Math.multiplyExact(rows, w.rows())];
-    eachPanel(
-        w,
-        w.numPanels(),
-        rows,
-        (tile, worker) -> product.store(tile, both, data(x), false, worker));
+    eachPanel(w, w.numPanels(), rows, (tile, worker) -> product.store(tile, both, false, worker));
     int inner = y.cols();
     eachRow(
         rows, 2 * inner, row -> product.gate(both, row * 2 * inner, data(y), row * inner, inner));

@@ -47,14 +47,14 @@ class PanelLayoutTest {
     EncodedSource source = new EncodedSource("w", format, 32, inner, 5);
     new Random(8).nextBytes(source.bytes());
     PanelLayout layout = PanelLayout.of(format);
-    int[] words = new int[inner * layout.unitWords()];
+    int[] words;
     try (Parallel parallel = new Parallel(1)) {
-      new PanelPacker(parallel).packRun(source, layout, 0).stage(0, 0, inner, words);
+      words = new PanelPacker(parallel).packRun(source, layout, 0).words(0);
     }
     float[] expected = new float[inner * 32];
     float[] got = new float[inner * 32];
-    new PlainMath("test").decode(layout, words, inner, new float[0], expected);
-    new VectorMath().decode(layout, words, inner, new float[0], got);
+    new PlainMath("test").decode(layout, words, 0, inner, new float[0], expected, 0);
+    new VectorMath().decode(layout, words, 0, inner, new float[0], got, 0);
     assertArrayEquals(expected, got);
   }
 }
