@@ -9,6 +9,7 @@
 // Arithmetic of one activation type.
 struct F16 {
   using Element = __half;
+  static constexpr bool isBf16 = false;
   static constexpr uint32_t onePair = 0x3c003c00u;
   static __device__ __forceinline__ void mma(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
     asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},{%0,%1,%2,%3};"
@@ -22,6 +23,7 @@ struct F16 {
 };
 struct Bf16 {
   using Element = __nv_bfloat16;
+  static constexpr bool isBf16 = true;
   static constexpr uint32_t onePair = 0x3f803f80u;
   static __device__ __forceinline__ void mma(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
     asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},{%0,%1,%2,%3};"

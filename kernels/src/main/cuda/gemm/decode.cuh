@@ -3,7 +3,7 @@
 #include "epilogue.cuh"
 #include "format.cuh"
 
-constexpr int MAX_STAGES = 12;    // mbarriers reserved; the ring is as deep as the launch asks
+constexpr int MAX_STAGES = 16;    // mbarriers reserved; the ring is as deep as the launch asks
 constexpr int MAX_GROUPS = 8;     // 128-input groups of a slice: its x stays in shared memory
 constexpr int STAGE_BLOCKS = 2;   // one bulk copy brings two blocks: 17 KB copies read DRAM faster than 8 KB ones
 constexpr int CONSUMER_WARPS = 16;  // four a sub-core: with two, dequantising and the tensor core take turns instead of overlapping
@@ -126,8 +126,8 @@ template <class T, int R, int Q> __device__ __forceinline__ void sumGroup(uint32
 }
 
 // x of the slice, a bulk copy a group, and its sums. Three warps; helper 0 loads.
-template <class T, int R, int Q>
-__device__ __forceinline__ void streamActivations(const DecodeShape& s, const DecodeWork& w, DecodeBarriers& bars, const DecodeMemory<R, Q>& mem,
+template <class T, int R, int Q, class Memory>
+__device__ __forceinline__ void streamActivations(const DecodeShape& s, const DecodeWork& w, DecodeBarriers& bars, const Memory& mem,
                                                   int helper, int lane) {
   constexpr int BYTES = R * 256;  // 128 inputs of R rows, one run of the tiled layout
   if (helper == 0 && lane < w.numGroups) {

@@ -7,8 +7,7 @@
 
 // Adds the slices' parts of K neighbouring items in slice order and finishes them. One warp; polls L2 until every part is there. K * N loads are under way
 // at once (L2 takes 1 us and more while weights stream), and no instruction is spent on anything else: this is the tail of every layer. slices % N == 0.
-// Not inlined, so that the entries of all formats share its code.
-template <class T, int R, int N, int K> __device__ __noinline__ void finishItems(float4* p, int slices, Output out, int column, int firstTile) {
+template <class T, int R, int N, int K> __device__ __forceinline__ void addItems(float4* p, int slices, Output out, int column, int firstTile) {
   constexpr int TILES = R / 8, ITEMS = 8 * TILES;
   const int lane = threadIdx.x & 31, n0 = column + (lane >> 2) * 2, m0 = (lane & 3) * 2;
   const uint32_t hole = ~0u;
@@ -46,6 +45,11 @@ template <class T, int R, int N, int K> __device__ __noinline__ void finishItems
   __syncwarp();
 #pragma unroll
   for (int k = 0; k < K; k++) finish<T, R>(out, n0 + (firstTile + k) / TILES * 16, (firstTile + k) % TILES * 8 + m0, sum[k], addend[k]);
+}
+
+// Not inlined, so that the entries of all formats share its code.
+template <class T, int R, int N, int K> __device__ __noinline__ void finishItems(float4* p, int slices, Output out, int column, int firstTile) {
+  addItems<T, R, N, K>(p, slices, out, column, firstTile);
 }
 
 template <class T, int R> struct Exchange {

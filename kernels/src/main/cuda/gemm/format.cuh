@@ -25,6 +25,7 @@ struct W4F16 {
   static constexpr int bits = 4;
   static constexpr float bias = 0.f, center = 8.f, lowScale = 16777216.f, highScale = 1048576.f;
   static constexpr int sharedBytes = 0;
+  static constexpr bool perStrip = false;
   __device__ __forceinline__ W4F16(const void*, int, uint32_t, int) {}
   static __device__ __forceinline__ void prepare(const void*, uint32_t) {}
   __device__ __forceinline__ void select(int) {}
@@ -40,6 +41,7 @@ struct W4Bf16 {
   static constexpr int bits = 4;
   static constexpr float bias = 128.f, center = 8.f, lowScale = 1.f, highScale = 1.f;
   static constexpr int sharedBytes = 0;
+  static constexpr bool perStrip = false;
   __device__ __forceinline__ W4Bf16(const void*, int, uint32_t, int) {}
   static __device__ __forceinline__ void prepare(const void*, uint32_t) {}
   __device__ __forceinline__ void select(int) {}

@@ -14,6 +14,7 @@ struct LutBase {
 template <class T> struct Lut4 : LutBase {
   using Codes = Codes4;
   static constexpr int bits = 4, sharedBytes = 32768;
+  static constexpr bool perStrip = false;
   uint32_t pairs;
   __device__ __forceinline__ Lut4(const void*, int, uint32_t sharedBase, int lane) : pairs(sharedBase + lane * 4) {}
   static __device__ __forceinline__ void prepare(const void* tables, uint32_t sharedBase) {
@@ -39,6 +40,7 @@ template <class T> struct Lut4 : LutBase {
 // tables: [numTables][8] or [4]; numTables = 1, or one for each strip of 64 columns.
 template <int BITS> struct PermuteTable : LutBase {
   static constexpr int bits = BITS, sharedBytes = 0, WORDS = BITS == 3 ? 2 : 1;
+  static constexpr bool perStrip = true;  // a panel may have tables of its own
   const void* tables;
   int numTables;
   uint32_t low[WORDS], high[WORDS];
