@@ -1,9 +1,8 @@
 // gemm_w4_decode_sm90.cu for codes of 4 bits that name entries of a table: weight = scale * table[code], same contract, launch and layout rules.
 // tables: one table of 16 values of the activations' type, numTables = 1. shared: 32768 bytes more (the table of pairs, a copy a bank).
-// Entries to 32 rows (more would not fit): 64 rows are two launches.
 #include "gemm/decode_entries.cuh"
 #include "gemm/lut.cuh"
 
-DECODE_ROWS_TO_32(gemm_lut4_f16_g128, Lut4<F16>, F16, 1, false)
-DECODE_ROWS_TO_32(gemm_lut4_f16_g32, Lut4<F16>, F16, 4, false)
-DECODE_ROWS_TO_32(gemm_lut4_bf16_g128, Lut4<Bf16>, Bf16, 1, false)
+DECODE_ROWS(gemm_lut4_f16_g128, Lut4<F16>, F16, 1, false)
+DECODE_ROWS(gemm_lut4_f16_g32, Lut4<F16>, F16, 4, false)
+DECODE_ROWS(gemm_lut4_bf16_g128, Lut4<Bf16>, Bf16, 1, false)

@@ -25,13 +25,8 @@
   }
 
 // gemm_<format>_<type>_g<group>[_z]_r<rows>; _z: the blocks hold second values (zero points or offsets).
-#define DECODE_ROWS(name, F, T, Q, ZEROS)                       \
-  DECODE_ENTRY(name##_r8, F, T, 8, Q, ZEROS, STAGE_COMPLETE)    \
-  DECODE_ENTRY(name##_r16, F, T, 16, Q, ZEROS, STAGE_COMPLETE)  \
+#define DECODE_ROWS(name, F, T, Q, ZEROS)                            \
+  DECODE_ENTRY(name##_r8, F, T, 8, Q, ZEROS, STAGE_COMPLETE)         \
+  DECODE_ENTRY(name##_r16, F, T, 16, Q, ZEROS, STAGE_COMPLETE)       \
   DECODE_WIDE_ENTRY(name##_r32, F, T, 32, Q, ZEROS, STAGE_COMPLETE)  \
   DECODE_WIDE_ENTRY(name##_r64, F, T, 64, Q, ZEROS, STAGE_COMPLETE)
-// Tables: to 32 rows.
-#define DECODE_ROWS_TO_32(name, F, T, Q, ZEROS)                 \
-  DECODE_ENTRY(name##_r8, F, T, 8, Q, ZEROS, STAGE_COMPLETE)    \
-  DECODE_ENTRY(name##_r16, F, T, 16, Q, ZEROS, STAGE_COMPLETE)  \
-  DECODE_WIDE_ENTRY(name##_r32, F, T, 32, Q, ZEROS, STAGE_COMPLETE)

@@ -1,4 +1,4 @@
-// The multiplication of the decode GEMMs by mma.sync m16n8k16, and the kernel body. Contract in gemm_w4_decode_sm90.cu.
+// The multiplication of the decode GEMMs by mma.sync m16n8k16 (8 and 16 rows), and the kernel body. Contract in gemm_w4_decode_sm90.cu.
 #pragma once
 #include "exchange.cuh"
 

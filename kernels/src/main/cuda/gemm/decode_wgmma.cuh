@@ -1,6 +1,8 @@
 // The multiplication of the decode GEMMs for 32 and 64 rows by wgmma m64nRk16: a block is dequantised once for all its rows, which mma.sync does once for every
 // sixteen. Same bits as decode_mma.cuh: the same products in the same order, and the same order of every sum. Contract in gemm_w4_decode_sm90.cu.
 #pragma once
+#include <stddef.h>
+
 #include "../common/wgmma.cuh"
 #include "exchange.cuh"
 
@@ -13,7 +15,7 @@ template <int R> struct WideMemory {
   __device__ __forceinline__ WideMemory(uint32_t base, int blockBytes, int depth, int groups) : ring(base), x(ring + depth * blockBytes), sums(x + groups * R * 256) {}
 };
 
-// The lanes' groups in the order in which they are multiplied: 0, 4, 2, 6, 1, 5, 3, 7, as far as the slice has them. Lanes 0 and 2 come first, since they are added first.
+// K lanes in the order in which a slice's groups are multiplied: 0 and 2 come first, since they are added first.
 __device__ __forceinline__ int laneAt(int position) { return (position & 1) << 1 | position >> 1; }
 
 // Weights, a bulk copy a block. One thread.

@@ -69,8 +69,7 @@ final class ChainBench implements AutoCloseable {
   Time time(QuantGemm gemm, int rows) {
     CudaDevice device = stream.device();
     int tileRows =
-        gemm.tileRows(
-            blocks.get(0).get(0).layout(), kind.activations(), blocks.get(0).get(0).tables(), rows);
+        TiledActivations.tileRowsFor(rows);
     int tiles = (rows - 1) / tileRows + 1;
     set.layouts(kind).forEach(layout -> gemm.reserve(layout, kind.activations(), rows));
     try (MemoryScope activations = device.memory().scope()) {

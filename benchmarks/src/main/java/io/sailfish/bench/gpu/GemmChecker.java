@@ -67,7 +67,7 @@ final class GemmChecker implements AutoCloseable {
   }
 
   private TiledActivations shape(DeviceBuffer buffer, int rows, int cols) {
-    int tileRows = gemm.tileRows(layout, checkCase.kind().activations(), weight.tables(), rows);
+    int tileRows = TiledActivations.tileRowsFor(rows);
     return new TiledActivations(
         checkCase.kind().activations(),
         tileRows,
@@ -147,7 +147,7 @@ final class GemmChecker implements AutoCloseable {
   }
 
   private TiledActivations part(MemoryScope parts, int rows, int cols) {
-    int tileRows = gemm.tileRows(layout, checkCase.kind().activations(), weight.tables(), rows);
+    int tileRows = TiledActivations.tileRowsFor(rows);
     int tiles = (rows - 1) / tileRows + 1;
     DeviceBuffer buffer =
         parts.allocate(TiledActivations.bytes(tileRows, tiles, cols), "epilogue check");

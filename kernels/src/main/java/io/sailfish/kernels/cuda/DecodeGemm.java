@@ -12,8 +12,6 @@ import java.util.Locale;
  * launch wait for one another, so no two of these may run side by side on a card: one stream.
  */
 final class DecodeGemm {
-  private static final int THREADS = 640;
-  private static final int MAX_TABLE_ROWS = 32;
   private static final int PAIR_TABLE_BYTES = 32 << 10;
 
   private static final KernelSpec SHAPE =
@@ -48,8 +46,8 @@ final class DecodeGemm {
       for (TwoByteFloat type : TwoByteFloat.values()) {
         for (int scaleRows = 1; scaleRows <= 4; scaleRows *= 2) {
           for (boolean zeros : new boolean[] {false, true}) {
-            for (int rows = 8; rows <= 64; rows *= 2) {
-              if (isBuilt(code, type, scaleRows, zeros, rows)) {
+            if (isBuilt(code, type, scaleRows, zeros)) {
+              for (int rows = 8; rows <= 64; rows *= 2) {
                 specs.add(spec(code, type, scaleRows, zeros, rows));
               }
             }
@@ -61,24 +59,23 @@ final class DecodeGemm {
   }
 
   /**
-   * The entries that exist; a build of every combination would take minutes. What is missing goes
-   * to {@link PortableGemm}.
+   * The kinds whose entries exist, one for each tile; a build of every combination would take
+   * minutes. What is missing goes to {@link PortableGemm}.
    */
   private static boolean isBuilt(
-      PackedCode code, TwoByteFloat type, int scaleRows, boolean zeros, int rows) {
+      PackedCode code, TwoByteFloat type, int scaleRows, boolean zeros) {
     boolean half = type == TwoByteFloat.F16;
     return switch (code) {
       case W4 -> half ? !(scaleRows == 2 && zeros) : scaleRows == 1;
-      case LUT4 -> rows <= MAX_TABLE_ROWS && !zeros && (scaleRows == 1 || half && scaleRows == 4);
+      case LUT4 -> !zeros && (scaleRows == 1 || half && scaleRows == 4);
       case LUT3, LUT2 ->
-          rows <= MAX_TABLE_ROWS
-              && (zeros ? half && scaleRows == 1 : scaleRows == 1 || half && scaleRows == 4);
+          zeros ? half && scaleRows == 1 : scaleRows == 1 || half && scaleRows == 4;
     };
   }
 
-  /** Whether there is an entry for such a weight and tile. */
-  static boolean supports(PackedLayout layout, TwoByteFloat type, int tables, int tileRows) {
-    return isBuilt(layout.code(), type, layout.scaleRowsPerBlock(), layout.hasZeros(), tileRows)
+  /** Whether there are entries for such a weight; then there is one for every tile. */
+  static boolean supports(PackedLayout layout, TwoByteFloat type, int tables) {
+    return isBuilt(layout.code(), type, layout.scaleRowsPerBlock(), layout.hasZeros())
         && (layout.code() != PackedCode.LUT4 || tables == 1);
   }
 
@@ -124,7 +121,7 @@ final class DecodeGemm {
             + (layout.code() == PackedCode.LUT4 ? PAIR_TABLE_BYTES : 0);
     stream.launch(
         spec(layout.code(), x.type(), layout.scaleRowsPerBlock(), layout.hasZeros(), rows),
-        LaunchGeometry.of(cut.blocks(), THREADS).withShared(shared).overlapping(),
+        LaunchGeometry.of(cut.blocks(), DecodeGeometry.threads(rows)).withShared(shared).overlapping(),
         weight.address(),
         weight.tablesAddress(),
         x.address(),
@@ -140,7 +137,7 @@ final class DecodeGemm {
         layout.panels(),
         cut.slices(),
         cut.runs(),
-        cut.stages(),
+        cut.stages(rows, layout.blockBytes()),
         0,
         layout.zeroKind().ordinal(),
         layout.scaleType() == TwoByteFloat.BF16 ? 1 : 0,

@@ -8,14 +8,22 @@ package io.sailfish.kernels.cuda;
  * @param slices parts of K
  * @param runs parts of the panels; {@code slices * runs} blocks work at once
  * @param groupsPerSlice 128-input groups of the largest slice
- * @param stages depth of the ring of weights, in pairs of blocks
  */
-record DecodeGeometry(int slices, int runs, int groupsPerSlice, int stages) {
+record DecodeGeometry(int slices, int runs, int groupsPerSlice) {
   /** The x of more groups does not fit into shared memory at 64 rows. */
   private static final int MAX_GROUPS = 8;
 
   private static final int STAGE_BLOCKS = 2;
   private static final int STAGES = 4;
+
+  /** Tiles of more rows are multiplied by wgmma. */
+  private static final int MAX_MMA_ROWS = 16;
+
+  private static final int MMA_THREADS = 640;
+  private static final int WGMMA_THREADS = 384;
+
+  /** The ring of weights of the wgmma kernels: deeper ones are slower. */
+  private static final int WGMMA_RING_BYTES = 40 << 10;
 
   /**
    * @param groups blocks of a panel
@@ -29,7 +37,7 @@ record DecodeGeometry(int slices, int runs, int groupsPerSlice, int stages) {
       long cost = (long) ceilDiv(panels, runs) * perSlice;
       if (perSlice <= MAX_GROUPS && cost < bestCost) {
         bestCost = cost;
-        best = new DecodeGeometry(slices, runs, perSlice, stages(perSlice));
+        best = new DecodeGeometry(slices, runs, perSlice);
       }
     }
     if (best == null) {
@@ -40,9 +48,19 @@ record DecodeGeometry(int slices, int runs, int groupsPerSlice, int stages) {
     return best;
   }
 
-  /** A whole number of panels, so that a warp meets its blocks in the same stages every round. */
-  private static int stages(int perSlice) {
-    int panel = ceilDiv(perSlice, STAGE_BLOCKS);
+  static int threads(int rows) {
+    return rows <= MAX_MMA_ROWS ? MMA_THREADS : WGMMA_THREADS;
+  }
+
+  /**
+   * Depth of the ring of weights: in pairs of blocks for few rows, where it is a whole number of
+   * panels, so that a warp meets its blocks in the same stages every round; else in blocks.
+   */
+  int stages(int rows, int blockBytes) {
+    if (rows > MAX_MMA_ROWS) {
+      return WGMMA_RING_BYTES / blockBytes;
+    }
+    int panel = ceilDiv(groupsPerSlice, STAGE_BLOCKS);
     return Math.max(panel, STAGES / panel * panel);
   }
 
@@ -56,10 +74,10 @@ record DecodeGeometry(int slices, int runs, int groupsPerSlice, int stages) {
 
   /** Bytes of shared memory without a format's own. */
   int sharedBytes(int rows, int blockBytes, int scaleRowsPerBlock) {
-    int exchange = rows == 8 ? 16 << 10 : rows < 64 ? 32 << 10 : 0;
-    return stages * STAGE_BLOCKS * blockBytes
+    int ring = stages(rows, blockBytes) * blockBytes;
+    int rings = rows <= MAX_MMA_ROWS ? ring * STAGE_BLOCKS + rows * 2048 : ring;
+    return rings
         + groupsPerSlice * rows * 256
-        + exchange
         + groupsPerSlice * scaleRowsPerBlock * rows * Float.BYTES;
   }
 

@@ -50,23 +50,7 @@ public final class QuantGemm implements AutoCloseable {
         activations == TwoByteFloat.F16 && layout.scaleRowsPerBlock() == 1 && !layout.hasZeros();
     return checkedOnACard
         && stream.device().properties().computeCapability() == DECODE_COMPUTE_CAPABILITY
-        && DecodeGemm.supports(layout, activations, tables, TiledActivations.SMALLEST_TILE);
-  }
-
-  /**
-   * Rows of the tiles in which activations of {@code rows} rows meet such weights: the smallest
-   * tile that holds them, as far as there is a kernel for it.
-   *
-   * @param tables number of LUT tables, 0 for integer codes
-   */
-  public int tileRows(PackedLayout layout, TwoByteFloat activations, int tables, int rows) {
-    int tileRows = TiledActivations.tileRowsFor(rows);
-    if (hasOwnFamily(layout, activations, tables)) {
-      while (!DecodeGemm.supports(layout, activations, tables, tileRows)) {
-        tileRows /= 2;
-      }
-    }
-    return tileRows;
+        && DecodeGemm.supports(layout, activations, tables);
   }
 
   /**
@@ -107,7 +91,7 @@ public final class QuantGemm implements AutoCloseable {
           "sm_" + PortableGemm.MIN_COMPUTE_CAPABILITY + " or later",
           "sm_" + stream.device().properties().computeCapability());
     }
-    check(epilogue, x, weight, rows, tileRows(layout, x.type(), weight.tables(), rows));
+    check(epilogue, x, weight, rows, TiledActivations.tileRowsFor(rows));
     if (!hasOwnFamily(layout, x.type(), weight.tables())) {
       PortableGemm.launch(stream, epilogue, x, weight, rows);
       return;

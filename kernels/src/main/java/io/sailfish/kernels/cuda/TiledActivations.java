@@ -15,8 +15,6 @@ import io.sailfish.kernels.format.TwoByteFloat;
  * @param address device address of the first element
  */
 public record TiledActivations(TwoByteFloat type, int tileRows, int tiles, int cols, long address) {
-  static final int SMALLEST_TILE = 8;
-
   private static final String OPERATOR = "activations";
   private static final int COLUMN_STEP = 128;
   private static final int ALIGNMENT = 128;
