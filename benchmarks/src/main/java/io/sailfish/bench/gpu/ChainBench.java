@@ -68,8 +68,7 @@ final class ChainBench implements AutoCloseable {
   /** Times {@code rows} rows. */
   Time time(QuantGemm gemm, int rows) {
     CudaDevice device = stream.device();
-    int tileRows =
-        TiledActivations.tileRowsFor(rows);
+    int tileRows = TiledActivations.tileRowsFor(rows);
     int tiles = (rows - 1) / tileRows + 1;
     set.layouts(kind).forEach(layout -> gemm.reserve(layout, kind.activations(), rows));
     try (MemoryScope activations = device.memory().scope()) {

@@ -62,14 +62,12 @@ final class DecodeGemm {
    * The kinds whose entries exist, one for each tile; a build of every combination would take
    * minutes. What is missing goes to {@link PortableGemm}.
    */
-  private static boolean isBuilt(
-      PackedCode code, TwoByteFloat type, int scaleRows, boolean zeros) {
+  private static boolean isBuilt(PackedCode code, TwoByteFloat type, int scaleRows, boolean zeros) {
     boolean half = type == TwoByteFloat.F16;
     return switch (code) {
       case W4 -> half ? !(scaleRows == 2 && zeros) : scaleRows == 1;
       case LUT4 -> !zeros && (scaleRows == 1 || half && scaleRows == 4);
-      case LUT3, LUT2 ->
-          zeros ? half && scaleRows == 1 : scaleRows == 1 || half && scaleRows == 4;
+      case LUT3, LUT2 -> zeros ? half && scaleRows == 1 : scaleRows == 1 || half && scaleRows == 4;
     };
   }
 
@@ -121,7 +119,9 @@ final class DecodeGemm {
             + (layout.code() == PackedCode.LUT4 ? PAIR_TABLE_BYTES : 0);
     stream.launch(
         spec(layout.code(), x.type(), layout.scaleRowsPerBlock(), layout.hasZeros(), rows),
-        LaunchGeometry.of(cut.blocks(), DecodeGeometry.threads(rows)).withShared(shared).overlapping(),
+        LaunchGeometry.of(cut.blocks(), DecodeGeometry.threads(rows))
+            .withShared(shared)
+            .overlapping(),
         weight.address(),
         weight.tablesAddress(),
         x.address(),
