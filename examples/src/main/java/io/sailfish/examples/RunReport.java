@@ -14,17 +14,17 @@ import scala.collection.Iterator;
  * reports them: running tasks with each heartbeat, finished ones with their end.
  */
 final class RunReport extends SparkListener {
-  private final Map<Long, Map<String, Long>> byTask = new ConcurrentHashMap<>();
-  private volatile String name = "";
-  private volatile long startNanos;
-  private volatile long shownNanos;
-  private double seconds;
-
   /** Redrawn in place on a terminal; in a log a line now and then. */
   private static final boolean TERMINAL =
       System.console() != null && !"dumb".equals(System.getenv().getOrDefault("TERM", "dumb"));
 
   private static final long LOG_NANOS = 10_000_000_000L;
+
+  private final Map<Long, Map<String, Long>> byTask = new ConcurrentHashMap<>();
+  private volatile String name = "";
+  private volatile long startNanos;
+  private volatile long shownNanos;
+  private double seconds;
 
   void begin(String query) {
     byTask.clear();
