@@ -21,6 +21,15 @@ public interface WeightSource {
   int cols();
 
   /**
+   * Order in which the rows hold their inputs: column j is input {@code inputOrder()[j]} of the
+   * layer (GPTQ's desc_act sorts inputs by group). Null: as they are. Whoever multiplies has to
+   * reorder its activations likewise, see {@link Ops#gatherCols}.
+   */
+  default int[] inputOrder() {
+    return null;
+  }
+
+  /**
    * Copies the encoded bytes of rows {@code [firstRow, firstRow + numRows)}, {@code numRows *
    * format().rowBytes(cols())} of them, to {@code dst} from its position on. Safe to call from
    * several threads.

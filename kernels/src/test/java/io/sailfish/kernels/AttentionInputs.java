@@ -32,7 +32,10 @@ final class AttentionInputs {
     return row < rows / 2 ? context - rows / 2 + row : context - 1 - (row * 7 + 1) % context;
   }
 
-  float[] run(Backend backend, int first, int count) {
+  /**
+   * @param window keys that a row sees, 0 for all
+   */
+  float[] run(Backend backend, int window, int first, int count) {
     int sequences = sequence(rows - 1) + 1;
     KvCache cache = backend.kvCache(2, sequences * stride, blockTokens, shape);
     int[] tables = new int[sequences * stride];
@@ -59,7 +62,11 @@ final class AttentionInputs {
     float[] values = KernelCase.random(rows * shape.qkvCols(), 9);
     backend.write(qkv, 0, values, first * shape.qkvCols(), count * shape.qkvCols());
     Tensor y = backend.floats(count, shape.qCols(), "y");
-    backend.ops().attention(y, qkv, cache, LAYER, step, shape, count);
+    if (window == 0) {
+      backend.ops().attention(y, qkv, cache, LAYER, step, shape, count);
+    } else {
+      backend.ops().slidingAttention(y, qkv, cache, LAYER, step, shape, window, count);
+    }
     float[] result = new float[count * shape.qCols()];
     backend.read(y, 0, result, 0, result.length);
     return result;

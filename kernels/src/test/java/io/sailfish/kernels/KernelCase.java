@@ -55,6 +55,14 @@ record KernelCase(String name, int rows, double tolerance, Program program) {
     cases.add(attention("attention odd", new AttentionShape(4, 2, 10), 5, 23));
     cases.add(attention("attention one head", new AttentionShape(1, 1, 32), 1, 9));
     cases.add(attention("attention wide group", new AttentionShape(16, 1, 48), 32, 40));
+    cases.add(window(new AttentionShape(4, 2, 10), 5, 23, 7));
+    cases.add(window(new AttentionShape(9, 3, 64), 16, 67, 1));
+    cases.add(window(new AttentionShape(9, 3, 64), 16, 67, 33));
+    cases.add(window(new AttentionShape(2, 1, 16), 4, 19, 64));
+    cases.add(addBias());
+    cases.add(headNorm(new AttentionShape(3, 1, 20)));
+    cases.add(headNorm(new AttentionShape(4, 2, 128)));
+    cases.add(gatherCols());
     return cases;
   }
 
@@ -194,7 +202,62 @@ record KernelCase(String name, int rows, double tolerance, Program program) {
         CLOSE,
         (backend, first, count) -> {
           AttentionInputs inputs = new AttentionInputs(shape, blockTokens, context, 10);
-          return inputs.run(backend, first, count);
+          return inputs.run(backend, 0, first, count);
+        });
+  }
+
+  private static KernelCase window(AttentionShape shape, int blockTokens, int context, int window) {
+    return new KernelCase(
+        "slidingAttention " + window,
+        10,
+        CLOSE,
+        (backend, first, count) -> {
+          AttentionInputs inputs = new AttentionInputs(shape, blockTokens, context, 10);
+          return inputs.run(backend, window, first, count);
+        });
+  }
+
+  private static KernelCase addBias() {
+    return new KernelCase(
+        "addBias",
+        7,
+        0,
+        (backend, first, count) -> {
+          Tensor y = rows(backend, 37, 3, first, count);
+          backend.ops().addBias(y, rows(backend, 37, 4, 0, 1), count);
+          return read(backend, y);
+        });
+  }
+
+  private static KernelCase headNorm(AttentionShape shape) {
+    return new KernelCase(
+        "headNorm " + shape.headDim(),
+        6,
+        2e-6,
+        (backend, first, count) -> {
+          Tensor qkv = rows(backend, shape.qkvCols(), 3, first, count);
+          Tensor q = rows(backend, shape.headDim(), 4, 0, 1);
+          Tensor k = rows(backend, shape.headDim(), 5, 0, 1);
+          backend.ops().headNorm(qkv, q, k, 1e-6f, shape, count);
+          return read(backend, qkv);
+        });
+  }
+
+  private static KernelCase gatherCols() {
+    return new KernelCase(
+        "gatherCols",
+        5,
+        0,
+        (backend, first, count) -> {
+          int[] order = new int[41];
+          for (int i = 0; i < order.length; i++) {
+            order[i] = i * 17 % 41;
+          }
+          Tensor y = backend.floats(count, 41, "y");
+          backend
+              .ops()
+              .gatherCols(y, rows(backend, 41, 3, first, count), ints(backend, order), count);
+          return read(backend, y);
         });
   }
 }

@@ -53,6 +53,18 @@ public record Golden(
           "types/q5_k",
           "types/q6_k");
 
+  /** One model a family, as a HuggingFace folder (tools/golden/make_hf_families.py). */
+  public static final List<String> FAMILIES =
+      List.of(
+          "hf/llama",
+          "hf/smollm2",
+          "hf/tinyllama",
+          "hf/llama_bias",
+          "hf/mistral",
+          "hf/qwen2",
+          "hf/qwen2_window",
+          "hf/qwen3");
+
   public static Golden load(String variant) {
     try {
       JsonNode doc = new ObjectMapper().readTree(Files.readString(file(variant + ".json")));

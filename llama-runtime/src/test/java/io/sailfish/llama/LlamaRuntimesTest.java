@@ -41,4 +41,14 @@ class LlamaRuntimesTest {
       }
     }
   }
+
+  @Test
+  void opensFolders() {
+    for (String folder : Golden.FAMILIES) {
+      try (LlamaRuntime runtime =
+          LlamaRuntimes.open(Golden.model(folder), config("cpu", 0, null))) {
+        assertEquals(folder.substring(folder.indexOf('/') + 1), runtime.info().model());
+      }
+    }
+  }
 }

@@ -10,7 +10,9 @@ import io.sailfish.kernels.Ops;
 import io.sailfish.kernels.Tensor;
 import io.sailfish.kernels.Weight;
 import io.sailfish.kernels.WeightSource;
+import io.sailfish.kernels.format.QuantFormat;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -89,6 +91,11 @@ public final class CpuBackend implements Backend {
   public static CpuBackend reference() {
     return new CpuBackend(
         new Parallel(1), new ReferenceOps(), EncodedWeight::new, "CPU, reference in double");
+  }
+
+  /** Name of the layout that weights of a format get here, lower case; for docs/formats.md. */
+  public static String layoutOf(QuantFormat format) {
+    return PanelLayout.of(format).kind().name().toLowerCase(Locale.ROOT);
   }
 
   /** For {@link io.sailfish.kernels.Backends}. */

@@ -55,6 +55,35 @@ final class OpChecks {
     indices("rope", "positions", positions, rows, cosSin.rows());
   }
 
+  static void addBias(Tensor y, Tensor bias, int rows) {
+    rows("addBias", "y", y, rows);
+    same("addBias", "bias.rows", 1, bias.rows());
+    same("addBias", "bias.cols", y.cols(), bias.cols());
+  }
+
+  static void headNorm(Tensor qkv, Tensor qWeight, Tensor kWeight, AttentionShape shape, int rows) {
+    rows("headNorm", "qkv", qkv, rows);
+    same("headNorm", "qkv.cols", shape.qkvCols(), qkv.cols());
+    same("headNorm", "qWeight.cols", shape.headDim(), qWeight.cols());
+    same("headNorm", "kWeight.cols", shape.headDim(), kWeight.cols());
+  }
+
+  static void window(int window) {
+    if (window <= 0) {
+      throw new KernelException("slidingAttention", "window", "a positive number", window);
+    }
+  }
+
+  static void gatherCols(Tensor y, Tensor x, IntTensor order, int rows) {
+    rows("gatherCols", "y", y, rows);
+    rows("gatherCols", "x", x, rows);
+    if (y == x) {
+      throw new KernelException("gatherCols", "y", "another tensor than x", "x itself");
+    }
+    same("gatherCols", "order.length", y.cols(), order.length());
+    indices("gatherCols", "order", order, y.cols(), x.cols());
+  }
+
   static void kvAppend(
       KvCache cache, int layer, Tensor qkv, IntTensor slots, AttentionShape shape, int rows) {
     rows("kvAppend", "qkv", qkv, rows);

@@ -40,7 +40,8 @@ final class PagedAttention {
       int[] positions,
       int[] sequences,
       int[] tables,
-      int tableStride) {}
+      int tableStride,
+      int window) {}
 
   PagedAttention(PanelMath math, Parallel parallel) {
     this.math = math;
@@ -51,7 +52,11 @@ final class PagedAttention {
     }
   }
 
-  void run(float[] y, float[] qkv, CpuKvCache cache, int layer, StepInputs step, int rows) {
+  /**
+   * @param window positions that a row sees, its own the last
+   */
+  void run(
+      float[] y, float[] qkv, CpuKvCache cache, int layer, StepInputs step, int window, int rows) {
     Call call =
         new Call(
             y,
@@ -61,7 +66,8 @@ final class PagedAttention {
             ((CpuInts) step.positions()).data,
             ((CpuInts) step.rowSequences()).data,
             ((CpuInts) step.blockTables()).data,
-            step.blockTableStride());
+            step.blockTableStride(),
+            window);
     int kvHeads = cache.shape.kvHeads();
     int groups = group(call, rows);
     parallel.run(
@@ -112,7 +118,10 @@ final class PagedAttention {
     score(call, firstRow, kvHead, queries, blocks, own);
     for (int q = 0; q < queries; q++) {
       int tokens = call.positions[firstRow + q / perKvHead] + 1;
-      own.sums[q] = math.softmaxNumerators(own.scores, q * scoreStride, tokens);
+      int first = Math.max(0, tokens - call.window);
+      int at = q * scoreStride;
+      own.sums[q] = math.softmaxNumerators(own.scores, at + first, tokens - first);
+      Arrays.fill(own.scores, at, at + first, 0); // adds nothing to a result, and changes no bit
     }
     mix(call, firstRow, endRow, kvHead, own);
     for (int q = 0; q < queries; q++) {

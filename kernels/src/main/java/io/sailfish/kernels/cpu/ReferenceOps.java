@@ -145,9 +145,23 @@ final class ReferenceOps implements Ops {
       StepInputs step,
       AttentionShape shape,
       int rows) {
+    slidingAttention(y, qkv, cache, layer, step, shape, Integer.MAX_VALUE, rows);
+  }
+
+  @Override
+  public void slidingAttention(
+      Tensor y,
+      Tensor qkv,
+      KvCache cache,
+      int layer,
+      StepInputs step,
+      AttentionShape shape,
+      int window,
+      int rows) {
     OpChecks.attention(y, qkv, cache, layer, step, shape, rows);
+    OpChecks.window(window);
     for (int r = 0; r < rows; r++) {
-      int[] slots = slotsOf(r, cache, step);
+      int[] slots = slotsOf(r, cache, step, window);
       for (int head = 0; head < shape.heads(); head++) {
         int at = r * shape.qkvCols() + head * shape.headDim();
         int to = r * shape.qCols() + head * shape.headDim();
@@ -156,13 +170,15 @@ final class ReferenceOps implements Ops {
     }
   }
 
-  /** KV slots of positions 0..p of a row's sequence. */
-  private static int[] slotsOf(int row, KvCache cache, StepInputs step) {
-    int[] slots = new int[ints(step.positions())[row] + 1];
+  /** KV slots of the last {@code window} of positions 0..p of a row's sequence. */
+  private static int[] slotsOf(int row, KvCache cache, StepInputs step, int window) {
+    int position = ints(step.positions())[row];
+    int[] slots = new int[Math.min(window, position + 1)];
+    int first = position + 1 - slots.length;
     int table = ints(step.rowSequences())[row] * step.blockTableStride();
-    for (int p = 0; p < slots.length; p++) {
-      int block = ints(step.blockTables())[table + p / cache.blockTokens()];
-      slots[p] = block * cache.blockTokens() + p % cache.blockTokens();
+    for (int i = 0; i < slots.length; i++) {
+      int block = ints(step.blockTables())[table + (first + i) / cache.blockTokens()];
+      slots[i] = block * cache.blockTokens() + (first + i) % cache.blockTokens();
     }
     return slots;
   }
@@ -206,6 +222,46 @@ final class ReferenceOps implements Ops {
     OpChecks.gatherRows(y, x, rowIds, numRows);
     for (int i = 0; i < numRows; i++) {
       System.arraycopy(data(x), ints(rowIds)[i] * x.cols(), data(y), i * y.cols(), y.cols());
+    }
+  }
+
+  @Override
+  public void addBias(Tensor y, Tensor bias, int rows) {
+    OpChecks.addBias(y, bias, rows);
+    int cols = y.cols();
+    for (int i = 0; i < rows * cols; i++) {
+      data(y)[i] += data(bias)[i % cols];
+    }
+  }
+
+  @Override
+  public void headNorm(
+      Tensor qkv, Tensor qWeight, Tensor kWeight, float eps, AttentionShape shape, int rows) {
+    OpChecks.headNorm(qkv, qWeight, kWeight, shape, rows);
+    int dim = shape.headDim();
+    for (int r = 0; r < rows; r++) {
+      for (int head = 0; head < shape.heads() + shape.kvHeads(); head++) {
+        int at = r * shape.qkvCols() + head * dim;
+        float[] weight = data(head < shape.heads() ? qWeight : kWeight);
+        double squares = 0;
+        for (int d = 0; d < dim; d++) {
+          squares += (double) data(qkv)[at + d] * data(qkv)[at + d];
+        }
+        double scale = 1 / Math.sqrt(squares / dim + eps);
+        for (int d = 0; d < dim; d++) {
+          data(qkv)[at + d] = (float) (data(qkv)[at + d] * scale * weight[d]);
+        }
+      }
+    }
+  }
+
+  @Override
+  public void gatherCols(Tensor y, Tensor x, IntTensor order, int rows) {
+    OpChecks.gatherCols(y, x, order, rows);
+    for (int r = 0; r < rows; r++) {
+      for (int c = 0; c < y.cols(); c++) {
+        data(y)[r * y.cols() + c] = data(x)[r * x.cols() + ints(order)[c]];
+      }
     }
   }
 

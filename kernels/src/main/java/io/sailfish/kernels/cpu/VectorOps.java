@@ -179,8 +179,22 @@ final class VectorOps implements Ops {
       StepInputs step,
       AttentionShape shape,
       int rows) {
+    slidingAttention(y, qkv, cache, layer, step, shape, Integer.MAX_VALUE, rows);
+  }
+
+  @Override
+  public void slidingAttention(
+      Tensor y,
+      Tensor qkv,
+      KvCache cache,
+      int layer,
+      StepInputs step,
+      AttentionShape shape,
+      int window,
+      int rows) {
     OpChecks.attention(y, qkv, cache, layer, step, shape, rows);
-    attention.run(data(y), data(qkv), (CpuKvCache) cache, layer, step, rows);
+    OpChecks.window(window);
+    attention.run(data(y), data(qkv), (CpuKvCache) cache, layer, step, window, rows);
   }
 
   @Override
@@ -188,6 +202,41 @@ final class VectorOps implements Ops {
     OpChecks.gatherRows(y, x, rowIds, numRows);
     for (int i = 0; i < numRows; i++) {
       System.arraycopy(data(x), ints(rowIds)[i] * x.cols(), data(y), i * y.cols(), y.cols());
+    }
+  }
+
+  @Override
+  public void addBias(Tensor y, Tensor bias, int rows) {
+    OpChecks.addBias(y, bias, rows);
+    int cols = y.cols();
+    for (int i = 0; i < rows * cols; i++) {
+      data(y)[i] += data(bias)[i % cols];
+    }
+  }
+
+  @Override
+  public void headNorm(
+      Tensor qkv, Tensor qWeight, Tensor kWeight, float eps, AttentionShape shape, int rows) {
+    OpChecks.headNorm(qkv, qWeight, kWeight, shape, rows);
+    int dim = shape.headDim();
+    for (int r = 0; r < rows; r++) {
+      for (int head = 0; head < shape.heads() + shape.kvHeads(); head++) {
+        int at = r * shape.qkvCols() + head * dim;
+        float[] weight = data(head < shape.heads() ? qWeight : kWeight);
+        float mean = math.sumOfSquares(data(qkv), at, dim) / dim;
+        float scale = (float) (1 / Math.sqrt(mean + eps));
+        math.scale(data(qkv), at, data(qkv), at, weight, scale, dim);
+      }
+    }
+  }
+
+  @Override
+  public void gatherCols(Tensor y, Tensor x, IntTensor order, int rows) {
+    OpChecks.gatherCols(y, x, order, rows);
+    for (int r = 0; r < rows; r++) {
+      for (int c = 0; c < y.cols(); c++) {
+        data(y)[r * y.cols() + c] = data(x)[r * x.cols() + ints(order)[c]];
+      }
     }
   }
 

@@ -2,6 +2,7 @@ package io.sailfish.kernels.format;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -91,6 +92,27 @@ class QuantFormatTest {
     }
     assertTrue(worst <= format.tolerance(), "worst " + worst);
     assertTrue(worst >= format.tolerance() / 3, "a tolerance that says something: " + worst);
+  }
+
+  /** Infinite and NaN scales are found, wherever a format has them. */
+  @ParameterizedTest
+  @EnumSource(
+      mode = EnumSource.Mode.EXCLUDE,
+      names = {"F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1"})
+  void damagedScalesAreFound(QuantFormat format) {
+    int scaleOffset =
+        switch (format) {
+          case Q2_K -> 82;
+          case Q3_K -> 108;
+          case Q6_K -> 208;
+          default -> 0;
+        };
+    ByteBuffer block = ByteBuffer.allocate(format.blockBytes() + 3);
+    assertTrue(format.codec().scalesFinite(block, 3));
+    int last = 3 + scaleOffset + 1;
+    block.put(last, (byte) 0x7F);
+    block.put(last - 1, (byte) 0xC0);
+    assertFalse(format.codec().scalesFinite(block, 3));
   }
 
   @Test

@@ -10,7 +10,8 @@ import java.util.Optional;
  *
  * <p>Tensor names: {@code embedding}, {@code output} (absent with tied embeddings), {@code
  * output_norm}, and for layer i {@code layers.i.} + {@code attention_norm, q, k, v, o, ffn_norm,
- * gate, up, down}.
+ * gate, up, down}; where the family has them also {@code q_bias, k_bias, v_bias, o_bias, q_norm,
+ * k_norm}.
  */
 public interface Checkpoint extends AutoCloseable {
   ModelConfig config();

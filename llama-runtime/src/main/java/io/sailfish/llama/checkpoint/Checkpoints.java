@@ -4,18 +4,30 @@ import io.sailfish.llama.RuntimeFailure;
 import io.sailfish.llama.RuntimeFailure.Kind;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** Opens models by what their first bytes say. */
+/** Opens models: a folder by its config.json, a file by what its first bytes say. */
 public final class Checkpoints {
   private Checkpoints() {}
 
   /**
-   * Opens a model file. Closed by the caller.
+   * Opens a model: a GGUF file, or a HuggingFace folder with safetensors. Closed by the caller.
    *
    * @throws RuntimeFailure of kind USER for a file that is missing, damaged or of another kind
    */
   public static Checkpoint open(Path path) {
+    if (Files.isDirectory(path)) {
+      if (!Files.exists(path.resolve(HfCheckpoint.CONFIG))) {
+        throw new RuntimeFailure(
+            Kind.USER,
+            path
+                + ": is a directory without config.json; give a folder with config.json,"
+                + " safetensors and tokenizer.json, or the path of the .gguf file in it",
+            null);
+      }
+      return HfCheckpoint.open(path);
+    }
     int magic;
     try (FileBytes file = FileBytes.open(path)) {
       if (file.size() < 4) {

@@ -59,6 +59,10 @@ final class GgufCheckpoint implements Checkpoint {
   }
 
   private void checkShapes() {
+    if (config.layers() > tensors.size() / TensorShapes.PER_LAYER) {
+      throw gguf.fail(
+          "layers", "" + config.layers(), "there are tensors for fewer: " + tensors.size());
+    }
     Map<String, TensorShapes.Shape> expected = TensorShapes.of(config);
     expected.forEach(
         (name, shape) -> {
@@ -76,7 +80,7 @@ final class GgufCheckpoint implements Checkpoint {
         throw gguf.fail(
             "tensor " + tensors.get(name).name(),
             tensors.get(name).shape(),
-            "the model has %d layers".formatted(config.layers()));
+            "no part of a model of this family with %d layers".formatted(config.layers()));
       }
     }
   }

@@ -4,6 +4,7 @@ import io.sailfish.kernels.AttentionShape;
 import io.sailfish.kernels.format.QuantFormat;
 import io.sailfish.llama.RuntimeFailure;
 import io.sailfish.llama.RuntimeFailure.Kind;
+import io.sailfish.llama.model.AttentionVariant;
 import io.sailfish.llama.model.ModelConfig;
 import io.sailfish.llama.model.RopeConfig;
 import java.nio.ByteBuffer;
@@ -74,6 +75,7 @@ final class GgufModelConfig {
         hidden,
         meta.integer("llama.feed_forward_length", 1, 1 << 24),
         attention,
+        AttentionVariant.PLAIN,
         vocabulary,
         meta.integer("llama.context_length", 1, 1 << 30),
         (float) positive("llama.attention.layer_norm_rms_epsilon"),

@@ -14,24 +14,6 @@ final class GgufTokenizerMetadata {
   // The largest published ratio is below 3.
   private static final int MAX_MERGES_PER_TOKEN = 8;
 
-  /**
-   * Texts of control tokens that end a turn or a text, whatever the file's eos is; the list that
-   * llama.cpp keeps for the same reason (llama-vocab.cpp, special_eog_ids).
-   */
-  private static final Set<String> END_TEXTS =
-      Set.of(
-          "<|im_end|>",
-          "<|eot_id|>",
-          "<|eom_id|>",
-          "<|end|>",
-          "<end_of_turn>",
-          "<|endoftext|>",
-          "<|end_of_text|>",
-          "<|end_of_turn|>",
-          "<|EOT|>",
-          "<EOT>",
-          "</s>");
-
   private final GgufMetadata meta;
   private final GgufVocabulary vocabulary;
   private final TokenizerConfig config;
@@ -87,7 +69,7 @@ final class GgufTokenizerMetadata {
       }
     }
     for (int id = 0; id < vocabulary.tokens().length; id++) {
-      if (vocabulary.isControl(id) && END_TEXTS.contains(vocabulary.tokens()[id])) {
+      if (vocabulary.isControl(id) && EndTokens.TEXTS.contains(vocabulary.tokens()[id])) {
         stop.add(id);
       }
     }

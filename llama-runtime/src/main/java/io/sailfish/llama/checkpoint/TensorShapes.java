@@ -14,6 +14,9 @@ final class TensorShapes {
     }
   }
 
+  /** Tensors that every layer has at least; a model with fewer cannot be whole. */
+  static final int PER_LAYER = 9;
+
   private TensorShapes() {}
 
   /** Every tensor that has to be there and its shape, in the order of the computation. */
@@ -27,6 +30,7 @@ final class TensorShapes {
     for (int layer = 0; layer < c.layers(); layer++) {
       String in = "layers." + layer + ".";
       shapes.put(in + "attention_norm", hiddenVector);
+      putVariant(shapes, in, c);
       shapes.put(in + "q", new Shape(c.attention().qCols(), c.hidden()));
       shapes.put(in + "k", keyOrValue);
       shapes.put(in + "v", keyOrValue);
@@ -41,5 +45,20 @@ final class TensorShapes {
       shapes.put("output", table);
     }
     return shapes;
+  }
+
+  private static void putVariant(Map<String, Shape> shapes, String in, ModelConfig c) {
+    if (c.variant().qkvBias()) {
+      shapes.put(in + "q_bias", new Shape(1, c.attention().qCols()));
+      shapes.put(in + "k_bias", new Shape(1, c.attention().kvCols()));
+      shapes.put(in + "v_bias", new Shape(1, c.attention().kvCols()));
+    }
+    if (c.variant().outputBias()) {
+      shapes.put(in + "o_bias", new Shape(1, c.hidden()));
+    }
+    if (c.variant().headNorms()) {
+      shapes.put(in + "q_norm", new Shape(1, c.attention().headDim()));
+      shapes.put(in + "k_norm", new Shape(1, c.attention().headDim()));
+    }
   }
 }

@@ -2,10 +2,14 @@ package io.sailfish.llama.model;
 
 import io.sailfish.kernels.AttentionShape;
 import io.sailfish.kernels.Backend;
+import io.sailfish.kernels.IntTensor;
 import io.sailfish.kernels.KvCache;
 import io.sailfish.kernels.Ops;
 import io.sailfish.kernels.StepInputs;
 import io.sailfish.kernels.Tensor;
+import io.sailfish.kernels.Weight;
+import java.util.HashMap;
+import java.util.Map;
 
 /**
  * The forward pass of a Llama: x = x + attention(norm(x)), x = x + ffn(norm(x)), layer by layer.
@@ -28,6 +32,7 @@ public final class LlamaModel {
   private final Tensor wantedX; // [logitRows, hidden]
   private final Tensor wantedAttended; // [logitRows, heads headDim]
   private final Tensor logits; // [logitRows, vocabulary]
+  private final Map<Integer, Tensor> reordered = new HashMap<>(); // by cols: [rows, cols]
 
   /**
    * What has to fit.
@@ -56,6 +61,12 @@ public final class LlamaModel {
     this.wantedX = backend.floats(wanted, config.hidden(), "rows that need logits");
     this.wantedAttended = backend.floats(wanted, shape.qCols(), "their attention rows");
     this.logits = backend.floats(wanted, config.vocabulary(), "logits");
+    for (LlamaWeights.Layer w : weights.layers()) {
+      for (Weight reorders : w.reordering()) {
+        reordered.computeIfAbsent(
+            reorders.cols(), cols -> backend.floats(rows, cols, "reordered inputs"));
+      }
+    }
   }
 
   /**
@@ -73,14 +84,21 @@ public final class LlamaModel {
       LlamaWeights.Layer w = weights.layers().get(i);
       // x += attention(norm(x)) · Wo
       ops.rmsNorm(normed, x, w.attentionNorm(), config.normEps(), rows);
-      ops.linear(qkv, normed, w.qkv(), rows);
+      ops.linear(qkv, inOrder(normed, w.extras().qkvOrder(), rows), w.qkv(), rows);
+      if (w.extras().qkvBias() != null) {
+        ops.addBias(qkv, w.extras().qkvBias(), rows);
+      }
+      if (w.extras().qNorm() != null) {
+        Tensor qNorm = w.extras().qNorm();
+        ops.headNorm(qkv, qNorm, w.extras().kNorm(), config.normEps(), shape, rows);
+      }
       ops.rope(qkv, cosSin, step.positions(), shape, interleaved, rows);
       ops.kvAppend(cache, i, qkv, step.slots(), shape, rows);
       if (i == last) {
         break; // from here on only the rows whose logits are wanted matter
       }
-      ops.attention(attended, qkv, cache, i, step, shape, rows);
-      ops.linearAdd(x, attended, w.o(), rows);
+      attend(i, step, rows);
+      addOutput(x, attended, w, rows);
       feedForward(x, w, rows);
     }
     if (wanted > 0) {
@@ -93,10 +111,10 @@ public final class LlamaModel {
   private void lastRows(StepInputs step, int rows, int wanted) {
     int last = config.layers() - 1;
     LlamaWeights.Layer w = weights.layers().get(last);
-    ops.attention(attended, qkv, cache, last, step, config.attention(), rows);
+    attend(last, step, rows);
     ops.gatherRows(wantedX, x, step.logitRows(), wanted);
     ops.gatherRows(wantedAttended, attended, step.logitRows(), wanted);
-    ops.linearAdd(wantedX, wantedAttended, w.o(), wanted);
+    addOutput(wantedX, wantedAttended, w, wanted);
     feedForward(wantedX, w, wanted);
     ops.rmsNorm(normed, wantedX, weights.outputNorm(), config.normEps(), wanted);
     ops.linear(logits, normed, weights.output(), wanted);
@@ -105,7 +123,35 @@ public final class LlamaModel {
   /** x += (silu(norm(x) · Gᵀ) ∘ (norm(x) · Uᵀ)) · Downᵀ. */
   private void feedForward(Tensor x, LlamaWeights.Layer w, int rows) {
     ops.rmsNorm(normed, x, w.ffnNorm(), config.normEps(), rows);
-    ops.swiGlu(inner, normed, w.gateUp(), rows);
-    ops.linearAdd(x, inner, w.down(), rows);
+    ops.swiGlu(inner, inOrder(normed, w.extras().gateUpOrder(), rows), w.gateUp(), rows);
+    ops.linearAdd(x, inOrder(inner, w.extras().downOrder(), rows), w.down(), rows);
+  }
+
+  private void attend(int layer, StepInputs step, int rows) {
+    AttentionShape shape = config.attention();
+    int window = config.variant().window(layer);
+    if (window == 0) {
+      ops.attention(attended, qkv, cache, layer, step, shape, rows);
+    } else {
+      ops.slidingAttention(attended, qkv, cache, layer, step, shape, window, rows);
+    }
+  }
+
+  /** x += attended · Wo (+ bias). */
+  private void addOutput(Tensor x, Tensor attended, LlamaWeights.Layer w, int rows) {
+    ops.linearAdd(x, inOrder(attended, w.extras().oOrder(), rows), w.o(), rows);
+    if (w.extras().oBias() != null) {
+      ops.addBias(x, w.extras().oBias(), rows);
+    }
+  }
+
+  /** The inputs of a weight in the order that it has them: themselves, or a reordered copy. */
+  private Tensor inOrder(Tensor inputs, IntTensor order, int rows) {
+    if (order == null) {
+      return inputs;
+    }
+    Tensor copy = reordered.get(inputs.cols());
+    ops.gatherCols(copy, inputs, order, rows);
+    return copy;
   }
 }

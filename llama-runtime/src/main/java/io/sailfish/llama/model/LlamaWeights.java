@@ -1,6 +1,7 @@
 package io.sailfish.llama.model;
 
 import io.sailfish.kernels.Backend;
+import io.sailfish.kernels.IntTensor;
 import io.sailfish.kernels.Tensor;
 import io.sailfish.kernels.Weight;
 import io.sailfish.kernels.WeightSource;
@@ -8,6 +9,7 @@ import io.sailfish.llama.checkpoint.Checkpoint;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -29,9 +31,56 @@ public record LlamaWeights(Weight embedding, List<Layer> layers, Tensor outputNo
    * @param ffnNorm {@code [1, hidden]}
    * @param gateUp {@code [2 inner, hidden]}: gate over up
    * @param down {@code [hidden, inner]}
+   * @param extras what a plain Llama has not
    */
   public record Layer(
-      Tensor attentionNorm, Weight qkv, Weight o, Tensor ffnNorm, Weight gateUp, Weight down) {}
+      Tensor attentionNorm,
+      Weight qkv,
+      Weight o,
+      Tensor ffnNorm,
+      Weight gateUp,
+      Weight down,
+      Extras extras) {
+    /** The matrices whose inputs are in an order of their own. */
+    List<Weight> reordering() {
+      List<Weight> out = new ArrayList<>();
+      if (extras.qkvOrder != null) {
+        out.add(qkv);
+      }
+      if (extras.oOrder != null) {
+        out.add(o);
+      }
+      if (extras.gateUpOrder != null) {
+        out.add(gateUp);
+      }
+      if (extras.downOrder != null) {
+        out.add(down);
+      }
+      return out;
+    }
+  }
+
+  /**
+   * What some families and formats add to a block; each null where there is none.
+   *
+   * @param qkvBias {@code [1, (heads + 2 kvHeads) headDim]}
+   * @param oBias {@code [1, hidden]}
+   * @param qNorm {@code [1, headDim]}
+   * @param kNorm {@code [1, headDim]}
+   * @param qkvOrder order in which qkv has its inputs ({@link WeightSource#inputOrder()})
+   * @param oOrder the same of o
+   * @param gateUpOrder the same of gateUp
+   * @param downOrder the same of down
+   */
+  public record Extras(
+      Tensor qkvBias,
+      Tensor oBias,
+      Tensor qNorm,
+      Tensor kNorm,
+      IntTensor qkvOrder,
+      IntTensor oOrder,
+      IntTensor gateUpOrder,
+      IntTensor downOrder) {}
 
   /** Packs all weights; the checkpoint may be closed afterwards. */
   public static LlamaWeights load(Checkpoint checkpoint, Backend backend) {
@@ -50,28 +99,83 @@ public record LlamaWeights(Weight embedding, List<Layer> layers, Tensor outputNo
   private record Loader(Checkpoint checkpoint, Backend backend) {
     LlamaWeights load() {
       ModelConfig c = checkpoint.config();
-      int q = c.attention().qCols();
-      int kv = c.attention().kvCols();
       Weight embedding = pack(part("embedding", c.vocabulary(), c.hidden()));
       List<Layer> layers = new ArrayList<>(c.layers());
       for (int i = 0; i < c.layers(); i++) {
-        String p = "layers." + i + ".";
-        layers.add(
-            new Layer(
-                norm(p + "attention_norm", c.hidden()),
-                pack(
-                    part(p + "q", q, c.hidden()),
-                    part(p + "k", kv, c.hidden()),
-                    part(p + "v", kv, c.hidden())),
-                pack(part(p + "o", c.hidden(), q)),
-                norm(p + "ffn_norm", c.hidden()),
-                pack(
-                    part(p + "gate", c.inner(), c.hidden()), part(p + "up", c.inner(), c.hidden())),
-                pack(part(p + "down", c.hidden(), c.inner()))));
+        layers.add(layer(c, "layers." + i + "."));
       }
       Weight output =
           c.tiedEmbeddings() ? embedding : pack(part("output", c.vocabulary(), c.hidden()));
       return new LlamaWeights(embedding, layers, norm("output_norm", c.hidden()), output);
+    }
+
+    private Layer layer(ModelConfig c, String p) {
+      int q = c.attention().qCols();
+      int kv = c.attention().kvCols();
+      WeightSource[] qkv = {
+        part(p + "q", q, c.hidden()), part(p + "k", kv, c.hidden()), part(p + "v", kv, c.hidden())
+      };
+      WeightSource o = part(p + "o", c.hidden(), q);
+      WeightSource[] gateUp = {
+        part(p + "gate", c.inner(), c.hidden()), part(p + "up", c.inner(), c.hidden())
+      };
+      WeightSource down = part(p + "down", c.hidden(), c.inner());
+      boolean norms = c.variant().headNorms();
+      int dim = c.attention().headDim();
+      Extras extras =
+          new Extras(
+              c.variant().qkvBias() ? vectors(p + "q_bias", p + "k_bias", p + "v_bias") : null,
+              c.variant().outputBias() ? vectors(p + "o_bias") : null,
+              norms ? norm(p + "q_norm", dim) : null,
+              norms ? norm(p + "k_norm", dim) : null,
+              order(qkv),
+              order(o),
+              order(gateUp),
+              order(down));
+      return new Layer(
+          norm(p + "attention_norm", c.hidden()),
+          pack(qkv),
+          pack(o),
+          norm(p + "ffn_norm", c.hidden()),
+          pack(gateUp),
+          pack(down),
+          extras);
+    }
+
+    /** The order that all parts have their inputs in; null as they are. */
+    private IntTensor order(WeightSource... parts) {
+      int[] order = parts[0].inputOrder();
+      for (WeightSource part : parts) {
+        if (!Arrays.equals(order, part.inputOrder())) {
+          throw new IllegalArgumentException(
+              "%s: tensors %s and %s have their inputs in different orders; they multiply the same"
+                      .formatted(checkpoint.describe(), parts[0].name(), part.name())
+                  + " activations, so their g_idx must be equal");
+        }
+      }
+      if (order == null) {
+        return null;
+      }
+      IntTensor tensor = backend.ints(order.length, parts[0].name() + " input order");
+      backend.write(tensor, order, order.length);
+      return tensor;
+    }
+
+    /** Vectors one behind the other. */
+    private Tensor vectors(String... names) {
+      List<float[]> parts = new ArrayList<>();
+      int length = 0;
+      for (String name : names) {
+        parts.add(values(name, checkpoint.tensor(name).cols()));
+        length += parts.get(parts.size() - 1).length;
+      }
+      Tensor tensor = backend.floats(1, length, names[0]);
+      int at = 0;
+      for (float[] part : parts) {
+        backend.write(tensor, at, part, 0, part.length);
+        at += part.length;
+      }
+      return tensor;
     }
 
     private Weight pack(WeightSource... parts) {
@@ -100,15 +204,19 @@ public record LlamaWeights(Weight embedding, List<Layer> layers, Tensor outputNo
     }
 
     private Tensor norm(String name, int cols) {
+      Tensor tensor = backend.floats(1, cols, name);
+      backend.write(tensor, 0, values(name, cols), 0, cols);
+      return tensor;
+    }
+
+    private float[] values(String name, int cols) {
       WeightSource source = part(name, 1, cols);
       int bytes = Math.toIntExact(source.format().rowBytes(cols));
       ByteBuffer encoded = ByteBuffer.allocate(bytes).order(ByteOrder.LITTLE_ENDIAN);
       source.readRows(0, 1, encoded);
       float[] values = new float[cols];
       source.format().codec().decode(encoded, 0, values, 0, cols);
-      Tensor tensor = backend.floats(1, cols, name);
-      backend.write(tensor, 0, values, 0, cols);
-      return tensor;
+      return values;
     }
   }
 }

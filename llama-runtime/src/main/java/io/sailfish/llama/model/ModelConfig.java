@@ -10,6 +10,7 @@ import io.sailfish.kernels.AttentionShape;
  * @param hidden width of the residual stream
  * @param inner width of the feed-forward layer
  * @param attention heads and head dim
+ * @param variant what the family does otherwise than Llama
  * @param vocabulary number of tokens
  * @param context longest sequence the model was made for, in tokens
  * @param normEps epsilon of the RMS norms
@@ -22,6 +23,7 @@ public record ModelConfig(
     int hidden,
     int inner,
     AttentionShape attention,
+    AttentionVariant variant,
     int vocabulary,
     int context,
     float normEps,

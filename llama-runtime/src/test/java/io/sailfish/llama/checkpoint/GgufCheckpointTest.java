@@ -110,10 +110,10 @@ class GgufCheckpointTest {
 
   @Test
   void hfNamesMapToTheSameNames() {
-    assertEquals("layers.17.down", TensorNames.fromHf("model.layers.17.mlp.down_proj.weight"));
+    assertEquals("model.layers.17.mlp.down_proj.weight", TensorNames.toHf("layers.17.down"));
     assertEquals("layers.17.down", TensorNames.fromGguf("blk.17.ffn_down.weight"));
-    assertEquals("output", TensorNames.fromHf("lm_head.weight"));
-    assertNull(TensorNames.fromGguf("blk.0.attn_q.bias"));
+    assertEquals("lm_head.weight", TensorNames.toHf("output"));
+    assertNull(TensorNames.fromGguf("blk.0.ffn_up.bias"));
     assertNull(TensorNames.fromGguf("blk.00.attn_q.weight"));
     assertNull(TensorNames.fromGguf("blk.#.attn_q.weight"));
   }

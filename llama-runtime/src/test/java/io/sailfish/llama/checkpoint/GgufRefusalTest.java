@@ -114,8 +114,11 @@ class GgufRefusalTest {
         tensor("overlaps tensor", q, new GgufBytes.Tensor(new long[] {32, 32}, 0, 0L)),
         change("truncated", f -> f.dataBytes = 100),
         change("truncated", f -> f.dataBytes = 0),
-        tensor("tensor blk.0.attn_q.bias is no part", "blk.0.attn_q.bias", GgufBytes.f32Tensor(32)),
-        tensor("the model has 1 layers", "blk.1.attn_q.weight", GgufBytes.f32Tensor(32, 32)),
+        tensor(
+            "tensor blk.0.attn_q.bias = [1, 32]: no part",
+            "blk.0.attn_q.bias",
+            GgufBytes.f32Tensor(32)),
+        tensor("with 1 layers", "blk.1.attn_q.weight", GgufBytes.f32Tensor(32, 32)),
         tensor(
             "shape of tensor " + q + " = [31, 32]: expected [32, 32]",
             q,

@@ -41,13 +41,18 @@ class GoldenWeightsTest {
     int rowBytes = Math.toIntExact(source.format().rowBytes(source.cols()));
     ByteBuffer encoded = ByteBuffer.allocate(rowBytes);
     float[] row = new float[source.cols()];
+    float[] inOrder = new float[source.cols()];
+    int[] order = source.inputOrder();
     ByteBuffer rounded = ByteBuffer.allocate(4 * source.cols()).order(ByteOrder.LITTLE_ENDIAN);
     MessageDigest digest = sha256();
     for (int r = 0; r < source.rows(); r++) {
       source.readRows(r, 1, encoded.clear());
       source.format().codec().decode(encoded, 0, row, 0, row.length);
+      for (int k = 0; k < row.length; k++) {
+        inOrder[order == null ? k : order[k]] = row[k];
+      }
       rounded.clear();
-      for (float weight : row) {
+      for (float weight : inOrder) {
         if (type.equals("f32")) {
           rounded.putFloat(weight + 0f);
         } else {

@@ -27,7 +27,8 @@ class LlamaGoldenTest {
   static Stream<Arguments> variantsAndBackends() {
     List<Supplier<Backend>> backends =
         List.of(CpuBackend::reference, () -> CpuBackend.open(2), () -> CpuBackend.plain(1));
-    Stream<String> variants = Stream.of(Golden.VARIANTS, Golden.GGUF_TYPES).flatMap(List::stream);
+    Stream<String> variants =
+        Stream.of(Golden.VARIANTS, Golden.GGUF_TYPES, Golden.FAMILIES).flatMap(List::stream);
     return variants.flatMap(v -> backends.stream().map(b -> Arguments.of(v, b)));
   }
 

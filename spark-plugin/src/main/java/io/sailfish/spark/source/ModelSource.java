@@ -20,6 +20,7 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileChecksum;
@@ -48,6 +49,8 @@ public final class ModelSource {
   private static final Logger LOG = LoggerFactory.getLogger(ModelSource.class);
   private static final String SUMS = "SHA256SUMS";
   private static final int COPY_BYTES = 1 << 20;
+  private static final Pattern OTHER_WEIGHTS =
+      Pattern.compile("consolidated.*|.*\\.(bin|pt|pth|h5|msgpack|onnx|gguf|ot)");
 
   /** File locks are per process; this is for the threads of it. */
   private static final Map<String, Object> LOCKS = new ConcurrentHashMap<>();
@@ -97,6 +100,7 @@ public final class ModelSource {
           files.add(file);
         }
       }
+      leaveOutCopies(files);
       files.sort(Comparator.comparing(file -> file.getPath().getName()));
     } else {
       files.add(status);
@@ -120,6 +124,19 @@ public final class ModelSource {
       }
     }
     return status.isDirectory() ? entry : entry.resolve(model.getName());
+  }
+
+  /**
+   * Folders often hold the weights once more in other forms; beside safetensors nobody reads them.
+   */
+  private static void leaveOutCopies(List<FileStatus> files) {
+    boolean safetensors =
+        files.stream()
+            .map(file -> file.getPath().getName())
+            .anyMatch(name -> name.startsWith("model") && name.endsWith(".safetensors"));
+    if (safetensors) {
+      files.removeIf(file -> OTHER_WEIGHTS.matcher(file.getPath().getName()).matches());
+    }
   }
 
   private void fetch(FileSystem fs, List<FileStatus> files, java.nio.file.Path entry)

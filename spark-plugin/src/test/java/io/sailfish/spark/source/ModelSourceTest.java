@@ -96,6 +96,20 @@ class ModelSourceTest {
   }
 
   @Test
+  void copiesOfTheWeightsInOtherFormsStay() throws IOException {
+    for (String name :
+        new String[] {"model.safetensors", "pytorch_model.bin", "consolidated.pth"}) {
+      Files.write(remote.resolve(name), new byte[1000]);
+    }
+    Path model = source().local("remote:" + remote);
+    assertTrue(Files.exists(model.resolve("model.safetensors")));
+    assertTrue(Files.exists(model.resolve("config.json")));
+    assertFalse(Files.exists(model.resolve("pytorch_model.bin")));
+    assertFalse(Files.exists(model.resolve("consolidated.pth")));
+    assertFalse(Files.exists(model.resolve("m.gguf")));
+  }
+
+  @Test
   void aChangedModelIsFetchedAnew() throws IOException {
     Path first = source().local("remote:" + remote.resolve("config.json"));
     Files.writeString(remote.resolve("config.json"), "{\"changed\": true}");
