@@ -17,6 +17,8 @@ mvn -B -q -N $dependency:copy -Dartifact=com.fasterxml.jackson.core:jackson-anno
 # Of JCuda's natives only the driver binding is used.
 (cd "$out/lib" && zip -q -d jcuda-natives-*.jar 'lib/libJNvPTXCompiler*' 'lib/libJNvrtc*' 'lib/libJCudaRuntime*')
 jar --create --file "$out/lib/kernels.jar" -C kernels/target/classes .
+jar --create --file "$out/lib/arrow-bridge.jar" -C arrow-bridge/target/classes .
+jar --create --file "$out/lib/llama-runtime.jar" -C llama-runtime/target/classes .
 jar --create --file "$out/lib/benchmarks.jar" -C benchmarks/target/classes .
 cp benchmarks/gpu/run.sh benchmarks/gpu/cublas.py "$out"
 git rev-parse --short HEAD >"$out/commit"

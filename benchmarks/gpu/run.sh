@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks and times the kernels on this machine's card; beside it lies what benchmarks/gpu/pack.sh gathered.
-# Usage: run.sh RESULTS [check OPTIONS... | bench OPTIONS... | sanitize | all]     (all = check, then cuBLAS and the benchmark)
+# Usage: run.sh RESULTS [check OPTIONS... | ops OPTIONS... | bench OPTIONS... | step OPTIONS... | sanitize | all]     (all = check, then cuBLAS and the benchmark)
 # java is $JAVA, the unpacked jre17.tar.xz beside this script, or the one in PATH.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -13,13 +13,15 @@ if [ -z "${JAVA:-}" ] && [ -e "$here/jre17.tar.xz" ]; then
   [ -d $jre ] || { mkdir $jre && tar -xJf "$here/jre17.tar.xz" -C $jre; }
   JAVA=$(echo $jre/*/bin/java)
 fi
-java=("${JAVA:-java}" -Xmx24g -cp "$here/lib/*")
+java=("${JAVA:-java}" --add-modules=jdk.incubator.vector -Xmx24g -cp "$here/lib/*")
 commit=$(cat "$here/commit")
 check() { "${java[@]}" io.sailfish.bench.gpu.GpuCheck --commit "$commit" --results "$results" "$@"; }
 bench() { "${java[@]}" io.sailfish.bench.gpu.KernelBench --commit "$commit" --results "$results" "$@"; }
 case $what in
   check) check "$@" ;;
   bench) bench "$@" ;;
+  ops) "${java[@]}" io.sailfish.bench.gpu.GpuOpsCheck "$@" ;;
+  step) "${java[@]}" io.sailfish.bench.gpu.GpuStepBench --commit "$commit" --results "$results" "$@" ;;
   sanitize) # a reduced list, an order of magnitude slower
     status=0
     for tool in memcheck racecheck initcheck synccheck; do
@@ -36,7 +38,7 @@ case $what in
     exit $status
     ;;
   *)
-    echo "expected check, bench, sanitize or all, got $what" >&2
+    echo "expected check, ops, bench, step, sanitize or all, got $what" >&2
     exit 2
     ;;
 esac

@@ -16,8 +16,47 @@ public interface Backend extends AutoCloseable {
 
   Ops ops();
 
+  /**
+   * The operators for rows of prompts, where a backend has others for them than for rows that go on
+   * by one token (docs/adr/0008). A row's bits depend on which of the two computed it, so whoever
+   * has rows of both kinds decides by what a row is, never by how many there are.
+   */
+  default Ops promptOps() {
+    return ops();
+  }
+
+  /** Whether {@link #promptOps} differ from {@link #ops}, so that a step has to be split. */
+  default boolean separatesPrompts() {
+    return false;
+  }
+
+  /**
+   * Rows that a step of {@code rows} rows had better be filled up to with padding (slot and
+   * position -1) before {@link #replay}: one recording then serves several batch sizes.
+   */
+  default int replayRows(int rows) {
+    return rows;
+  }
+
+  /**
+   * Runs {@code work}, or what was recorded of it: work with an equal key queues the same operators
+   * with the same arguments, on tensors whose contents may have changed. Rows of such a step belong
+   * to different sequences. No reading or writing of tensors in it.
+   */
+  default void replay(Object key, Runnable work) {
+    work.run();
+  }
+
   /** Zeroed activations {@code [rows, cols]}. {@code purpose} names them in messages. */
   Tensor floats(int rows, int cols, String purpose);
+
+  /**
+   * Zeroed fp32 {@code [rows, cols]}, also where activations are narrower: tables and norm weights,
+   * which are written once, and logits, which are read back.
+   */
+  default Tensor exact(int rows, int cols, String purpose) {
+    return floats(rows, cols, purpose);
+  }
 
   /** Zeroed integers. */
   IntTensor ints(int length, String purpose);
@@ -27,6 +66,19 @@ public interface Backend extends AutoCloseable {
    * cols}, formats may differ.
    */
   Weight weight(String name, List<WeightSource> parts);
+
+  /** A weight for {@link Ops#swiGlu} alone: gate over up. */
+  default Weight gatedWeight(String name, WeightSource gate, WeightSource up) {
+    return weight(name, List.of(gate, up));
+  }
+
+  /**
+   * An embedding table or output head {@code [vocabulary, hidden]}: for {@link Ops#embed}, and for
+   * {@link Ops#linear} into an {@link #exact} tensor.
+   */
+  default Weight vocabularyWeight(String name, WeightSource source) {
+    return weight(name, List.of(source));
+  }
 
   /** Room for keys and values; see {@link #kvBlockBytes}. */
   KvCache kvCache(int layers, int numBlocks, int blockTokens, AttentionShape shape);

@@ -1,6 +1,7 @@
 package io.sailfish.kernels;
 
 import io.sailfish.kernels.cpu.CpuBackend;
+import io.sailfish.kernels.cuda.CudaBackend;
 import java.util.List;
 import java.util.stream.Collectors;
 import org.slf4j.Logger;
@@ -11,7 +12,8 @@ public final class Backends {
   private static final Logger LOG = LoggerFactory.getLogger(Backends.class);
 
   /** In order of preference. */
-  private static final List<BackendProvider> PROVIDERS = List.of(CpuBackend.provider());
+  private static final List<BackendProvider> PROVIDERS =
+      List.of(CudaBackend.provider(), CpuBackend.provider());
 
   private Backends() {}
 

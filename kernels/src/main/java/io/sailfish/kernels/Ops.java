@@ -14,7 +14,8 @@ package io.sailfish.kernels;
  */
 public interface Ops {
   /**
-   * y[r, :] = table[tokenIds[r], :], dequantised. y: [rows, hidden], table: [vocabulary, hidden].
+   * y[r, :] = table[tokenIds[r], :], dequantised. y: [rows, hidden], table: [vocabulary, hidden],
+   * of {@link Backend#vocabularyWeight}.
    */
   void embed(Tensor y, Weight table, IntTensor tokenIds, int rows);
 
@@ -27,7 +28,7 @@ public interface Ops {
   /** y[M, N] += x[M, K] · Wᵀ: a projection that ends in the residual stream. */
   void linearAdd(Tensor y, Tensor x, Weight w, int rows);
 
-  /** y[M, F] = silu(x·Gᵀ) ∘ (x·Uᵀ), gateUp: [2F, K] = G over U. */
+  /** y[M, F] = silu(x·Gᵀ) ∘ (x·Uᵀ), gateUp: [2F, K] = G over U, of {@link Backend#gatedWeight}. */
   void swiGlu(Tensor y, Tensor x, Weight gateUp, int rows);
 
   /**
@@ -47,6 +48,23 @@ public interface Ops {
   /** Writes the k and v parts of fused rows to {@code slots} of a layer. */
   void kvAppend(
       KvCache cache, int layer, Tensor qkv, IntTensor slots, AttentionShape shape, int rows);
+
+  /**
+   * {@link #rope}, then {@link #kvAppend}; the k and v parts of {@code qkv} are undefined
+   * afterwards.
+   */
+  default void ropeAppend(
+      Tensor qkv,
+      Tensor cosSin,
+      StepInputs step,
+      KvCache cache,
+      int layer,
+      AttentionShape shape,
+      boolean interleaved,
+      int rows) {
+    rope(qkv, cosSin, step.positions(), shape, interleaved, rows);
+    kvAppend(cache, layer, qkv, step.slots(), shape, rows);
+  }
 
   /**
    * Copies block {@code fromBlock} of all layers, keys and values, over block {@code toBlock}: copy

@@ -3,7 +3,8 @@ package io.sailfish.kernels;
 /**
  * What one forward step reads besides weights, all in backend memory so that a captured graph can
  * be replayed with new contents. Rows of one sequence are contiguous with ascending positions; a
- * decode row is a sequence with one row.
+ * decode row is a sequence with one row. Backends that {@link Backend#replay} take rows of padding
+ * too: position and slot -1, token and sequence 0.
  *
  * @param tokenIds {@code [rows]}
  * @param positions {@code [rows]} position of the row in its sequence; it attends to 0..position

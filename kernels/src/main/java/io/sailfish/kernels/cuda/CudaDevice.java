@@ -54,6 +54,24 @@ public final class CudaDevice implements AutoCloseable {
     return new CudaDevice(ordinal, syncLaunches);
   }
 
+  /** Ten times the major version plus the minor one, without opening the card. */
+  static int computeCapability(int ordinal) {
+    DeviceFaults faults = new DeviceFaults();
+    CUdevice device = new CUdevice();
+    faults.check(JCudaDriver.cuDeviceGet(device, ordinal), "cuDeviceGet(" + ordinal + ")");
+    int[] major = new int[1];
+    int[] minor = new int[1];
+    faults.check(
+        JCudaDriver.cuDeviceGetAttribute(
+            major, CUdevice_attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, device),
+        "cuDeviceGetAttribute");
+    faults.check(
+        JCudaDriver.cuDeviceGetAttribute(
+            minor, CUdevice_attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, device),
+        "cuDeviceGetAttribute");
+    return major[0] * 10 + minor[0];
+  }
+
   /** Every thread that uses the device calls this first. */
   public void makeCurrent() {
     faults.check(JCudaDriver.cuCtxSetCurrent(context), "cuCtxSetCurrent");

@@ -13,6 +13,9 @@ final class KernelCatalog {
     specs.addAll(PortableGemm.specs());
     specs.addAll(PrefillGemm.specs());
     specs.addAll(DecodeGemm.specs());
+    specs.addAll(DenseGemm.specs());
+    specs.addAll(RowKernels.SPECS);
+    specs.addAll(Attention.specs());
     return specs;
   }
 }

@@ -1,6 +1,7 @@
 package io.sailfish.kernels.cuda;
 
 import io.sailfish.kernels.KernelException;
+import io.sailfish.kernels.format.packed.PackedLayout;
 import java.util.List;
 
 /**
@@ -17,7 +18,22 @@ public final class MemoryProbe {
   private static final KernelSpec FILL =
       KernelSpec.kernel(MODULE, "memory_probe_fill").out("dst").i64("words").i32("seed").build();
 
-  static final List<KernelSpec> SPECS = List.of(READ, FILL);
+  private static final KernelSpec W4 =
+      KernelSpec.kernel(MODULE, "memory_probe_w4")
+          .out("dst")
+          .i64("blocks")
+          .i32("seed")
+          .f32("base")
+          .build();
+  private static final KernelSpec F16 =
+      KernelSpec.kernel(MODULE, "memory_probe_f16")
+          .out("dst")
+          .i64("words")
+          .i32("seed")
+          .f32("amplitude")
+          .build();
+
+  static final List<KernelSpec> SPECS = List.of(READ, FILL, W4, F16);
 
   private MemoryProbe() {}
 
@@ -46,5 +62,21 @@ public final class MemoryProbe {
     }
     int blocks = stream.device().properties().multiprocessors() * 8;
     stream.launch(FILL, LaunchGeometry.of(blocks, THREADS), dst, bytes / Integer.BYTES, seed);
+  }
+
+  /** Queues filling packed symmetric w4 blocks of group 128: random codes, scales about base. */
+  static void fillW4(CudaStream stream, long dst, long blocks, int seed, float base) {
+    Arguments.aligned("memory probe", "dst", dst, PackedLayout.BLOCK);
+    stream.launch(W4, filling(stream), dst, blocks, seed, base);
+  }
+
+  /** Queues filling an even number of fp16 values with uniform noise. */
+  static void fillF16(CudaStream stream, long dst, long values, int seed, float amplitude) {
+    Arguments.aligned("memory probe", "dst", dst, Integer.BYTES);
+    stream.launch(F16, filling(stream), dst, values / 2, seed, amplitude);
+  }
+
+  private static LaunchGeometry filling(CudaStream stream) {
+    return LaunchGeometry.of(stream.device().properties().multiprocessors() * 8, THREADS);
   }
 }

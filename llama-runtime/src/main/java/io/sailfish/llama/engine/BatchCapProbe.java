@@ -87,7 +87,8 @@ final class BatchCapProbe {
     BlockPool unshared = new BlockPool(1, blockTokens, false);
     BatchPlanBuilder step = new BatchPlanBuilder(blockTokens);
     for (int row = 0; row < rows; row++) {
-      Sequence sequence = new Sequence(new int[context], List.of());
+      Sequence sequence = new Sequence(new int[context - 1], List.of());
+      sequence.append(0); // the row goes on by a token of its answer
       for (int i = 0; i < blocksEach; i++) {
         sequence.addBlock((row * blocksEach + i) % config.kvBlocks());
       }

@@ -19,6 +19,7 @@ final class BlockPool {
 
   private final int blockTokens;
   private final boolean reuse;
+  private final boolean promptsOnly;
   private final int[] references;
   private final Prefix[] prefixOf;
   private final int[] empty;
@@ -31,6 +32,15 @@ final class BlockPool {
    * @param reuse whether prefixes are remembered at all
    */
   BlockPool(int numBlocks, int blockTokens, boolean reuse) {
+    this(numBlocks, blockTokens, reuse, false);
+  }
+
+  /**
+   * @param promptsOnly whether only blocks of prompts are reused, and only for prompts: where
+   *     prompts and answers are computed by different operators, a token's keys have other bits as
+   *     part of one than of the other (docs/adr/0008)
+   */
+  BlockPool(int numBlocks, int blockTokens, boolean reuse, boolean promptsOnly) {
     if (numBlocks <= 0 || blockTokens <= 0) {
       throw new IllegalArgumentException(
           "block pool: numBlocks=%d and blockTokens=%d must be positive"
@@ -38,6 +48,7 @@ final class BlockPool {
     }
     this.blockTokens = blockTokens;
     this.reuse = reuse;
+    this.promptsOnly = promptsOnly;
     this.references = new int[numBlocks];
     this.prefixOf = new Prefix[numBlocks];
     this.empty = new int[numBlocks];
@@ -50,6 +61,11 @@ final class BlockPool {
 
   int blockTokens() {
     return blockTokens;
+  }
+
+  /** How many of a sequence's first tokens may be shared with others. */
+  int shareable(Sequence sequence, int tokens) {
+    return promptsOnly ? Math.min(tokens, sequence.promptLength()) : tokens;
   }
 
   /** Blocks that {@link #take} can give. */

@@ -58,7 +58,12 @@ public final class Engine implements AutoCloseable {
     this.config = config;
     this.executor = executor;
     this.tokenizer = tokenizer;
-    BlockPool pool = new BlockPool(config.kvBlocks(), config.blockTokens(), config.prefixReuse());
+    BlockPool pool =
+        new BlockPool(
+            config.kvBlocks(),
+            config.blockTokens(),
+            config.prefixReuse(),
+            executor.separatesPrompts());
     this.scheduler = new Scheduler(config.limits(), pool);
     this.sampler = new Sampler(executor.vocabulary());
     this.requestLimits =

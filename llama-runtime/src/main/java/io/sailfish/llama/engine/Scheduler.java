@@ -270,7 +270,8 @@ final class Scheduler {
    */
   private boolean findPrefix(Sequence sequence, List<Prefix> known) {
     Prefix parent = null;
-    for (int from = 0; from + pool.blockTokens() < sequence.length(); from += pool.blockTokens()) {
+    int end = pool.shareable(sequence, sequence.length() - 1);
+    for (int from = 0; from + pool.blockTokens() <= end; from += pool.blockTokens()) {
       Prefix next = pool.find(parent, sequence.tokens(), from);
       if (next == null) {
         return true;

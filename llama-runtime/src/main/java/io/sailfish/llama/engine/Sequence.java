@@ -142,7 +142,7 @@ final class Sequence {
 
   /** Announces the full blocks up to {@code end} tokens, so that others wait for them. */
   void promise(int end, BlockPool pool) {
-    while (prefixes.size() < end / pool.blockTokens()) {
+    while (prefixes.size() < pool.shareable(this, end) / pool.blockTokens()) {
       int index = prefixes.size();
       Prefix parent = index == 0 ? null : prefixes.get(index - 1);
       Prefix prefix = pool.promise(parent, tokens, index * pool.blockTokens(), blocks[index]);

@@ -8,6 +8,11 @@ interface StepExecutor extends AutoCloseable {
   /** Logits a row, that is tokens in the vocabulary. */
   int vocabulary();
 
+  /** Whether rows of prompts and of answers are computed by different operators. */
+  default boolean separatesPrompts() {
+    return false;
+  }
+
   /** Computes the step: copies its blocks first, then all rows. */
   Logits execute(BatchPlan plan);
 

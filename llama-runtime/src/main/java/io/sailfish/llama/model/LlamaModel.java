@@ -22,6 +22,7 @@ public final class LlamaModel {
   private final ModelConfig config;
   private final LlamaWeights weights;
   private final Ops ops;
+  private final Ops promptOps;
   private final KvCache cache;
   private final Tensor cosSin; // [context, headDim]
   private final Tensor x; // [rows, hidden] residual stream
@@ -32,6 +33,7 @@ public final class LlamaModel {
   private final Tensor wantedX; // [logitRows, hidden]
   private final Tensor wantedAttended; // [logitRows, heads headDim]
   private final Tensor logits; // [logitRows, vocabulary]
+  private final Tensor decodeLogits; // [decodeRows, vocabulary], or null
   private final Map<Integer, Tensor> reordered = new HashMap<>(); // by cols: [rows, cols]
 
   /**
@@ -39,9 +41,15 @@ public final class LlamaModel {
    *
    * @param rows rows of the largest step
    * @param logitRows most logit rows of a step
+   * @param decodeRows most rows of {@link #decode}; 0 if it is not used
    * @param context positions of the rope table
    */
-  public record Sizes(int rows, int logitRows, int context) {}
+  public record Sizes(int rows, int logitRows, int decodeRows, int context) {
+    /** Without {@link #decode}. */
+    public Sizes(int rows, int logitRows, int context) {
+      this(rows, logitRows, 0, context);
+    }
+  }
 
   public LlamaModel(
       ModelConfig config, LlamaWeights weights, Backend backend, KvCache cache, Sizes sizes) {
@@ -51,6 +59,7 @@ public final class LlamaModel {
     this.config = config;
     this.weights = weights;
     this.ops = backend.ops();
+    this.promptOps = backend.promptOps();
     this.cache = cache;
     this.cosSin = RopeTable.make(backend, config.rope(), shape.headDim(), sizes.context());
     this.x = backend.floats(rows, config.hidden(), "residual stream");
@@ -60,7 +69,11 @@ public final class LlamaModel {
     this.inner = backend.floats(rows, config.inner(), "feed-forward rows");
     this.wantedX = backend.floats(wanted, config.hidden(), "rows that need logits");
     this.wantedAttended = backend.floats(wanted, shape.qCols(), "their attention rows");
-    this.logits = backend.floats(wanted, config.vocabulary(), "logits");
+    this.logits = backend.exact(wanted, config.vocabulary(), "logits");
+    this.decodeLogits =
+        sizes.decodeRows() == 0
+            ? null
+            : backend.exact(sizes.decodeRows(), config.vocabulary(), "logits of decoding rows");
     for (LlamaWeights.Layer w : weights.layers()) {
       for (Weight reorders : w.reordering()) {
         reordered.computeIfAbsent(
@@ -70,64 +83,90 @@ public final class LlamaModel {
   }
 
   /**
-   * Computes {@code rows} rows and the logits of {@code wanted} of them.
+   * Computes {@code rows} rows and the logits of {@code wanted} of them. Where a backend has
+   * operators of their own for prompts, these are used up to the last attention; from there on only
+   * the wanted rows go on, with the operators of decoding.
    *
    * @return {@code [logitRows, vocabulary]}, the first {@code wanted} rows set, until the next call
    */
   public Tensor forward(StepInputs step, int rows, int wanted) {
-    AttentionShape shape = config.attention();
-    boolean interleaved = config.rope().interleaved();
     int last = config.layers() - 1;
-
-    ops.embed(x, weights.embedding(), step.tokenIds(), rows);
-    for (int i = 0; i <= last; i++) {
-      LlamaWeights.Layer w = weights.layers().get(i);
-      // x += attention(norm(x)) · Wo
-      ops.rmsNorm(normed, x, w.attentionNorm(), config.normEps(), rows);
-      ops.linear(qkv, inOrder(normed, w.extras().qkvOrder(), rows), w.qkv(), rows);
-      if (w.extras().qkvBias() != null) {
-        ops.addBias(qkv, w.extras().qkvBias(), rows);
-      }
-      if (w.extras().qNorm() != null) {
-        Tensor qNorm = w.extras().qNorm();
-        ops.headNorm(qkv, qNorm, w.extras().kNorm(), config.normEps(), shape, rows);
-      }
-      ops.rope(qkv, cosSin, step.positions(), shape, interleaved, rows);
-      ops.kvAppend(cache, i, qkv, step.slots(), shape, rows);
-      if (i == last) {
-        break; // from here on only the rows whose logits are wanted matter
-      }
-      attend(i, step, rows);
-      addOutput(x, attended, w, rows);
-      feedForward(x, w, rows);
+    promptOps.embed(x, weights.embedding(), step.tokenIds(), rows);
+    for (int i = 0; i < last; i++) {
+      layer(promptOps, i, step, rows);
     }
+    keysAndValues(promptOps, last, step, rows);
     if (wanted > 0) {
       lastRows(step, rows, wanted);
     }
     return logits;
   }
 
+  /**
+   * Computes {@code rows} rows that each go on by one token, and the logits of all of them.
+   *
+   * @return {@code [decodeRows, vocabulary]}, the first {@code rows} rows set, until the next call
+   */
+  public Tensor decode(StepInputs step, int rows) {
+    ops.embed(x, weights.embedding(), step.tokenIds(), rows);
+    for (int i = 0; i < config.layers(); i++) {
+      layer(ops, i, step, rows);
+    }
+    head(decodeLogits, x, rows);
+    return decodeLogits;
+  }
+
+  /** What {@link #decode} returns, also when a backend replayed it. */
+  public Tensor decodeLogits() {
+    return decodeLogits;
+  }
+
+  /** x += attention(norm(x)) · Wo, x += ffn(norm(x)). */
+  private void layer(Ops ops, int i, StepInputs step, int rows) {
+    LlamaWeights.Layer w = weights.layers().get(i);
+    keysAndValues(ops, i, step, rows);
+    attend(ops, i, step, rows);
+    addOutput(ops, x, attended, w, rows);
+    feedForward(ops, x, w, rows);
+  }
+
+  /** The rows' queries, and their keys and values in the cache. */
+  private void keysAndValues(Ops ops, int i, StepInputs step, int rows) {
+    LlamaWeights.Layer w = weights.layers().get(i);
+    ops.rmsNorm(normed, x, w.attentionNorm(), config.normEps(), rows);
+    ops.linear(qkv, inOrder(ops, normed, w.extras().qkvOrder(), rows), w.qkv(), rows);
+    if (w.extras().qkvBias() != null) {
+      ops.addBias(qkv, w.extras().qkvBias(), rows);
+    }
+    if (w.extras().qNorm() != null) {
+      Tensor qNorm = w.extras().qNorm();
+      ops.headNorm(qkv, qNorm, w.extras().kNorm(), config.normEps(), config.attention(), rows);
+    }
+    boolean interleaved = config.rope().interleaved();
+    ops.ropeAppend(qkv, cosSin, step, cache, i, config.attention(), interleaved, rows);
+  }
+
   /** The rest of the last layer and the output head, for the wanted rows alone. */
   private void lastRows(StepInputs step, int rows, int wanted) {
     int last = config.layers() - 1;
     LlamaWeights.Layer w = weights.layers().get(last);
-    attend(last, step, rows);
+    attend(promptOps, last, step, rows);
     ops.gatherRows(wantedX, x, step.logitRows(), wanted);
     ops.gatherRows(wantedAttended, attended, step.logitRows(), wanted);
-    addOutput(wantedX, wantedAttended, w, wanted);
-    feedForward(wantedX, w, wanted);
-    ops.rmsNorm(normed, wantedX, weights.outputNorm(), config.normEps(), wanted);
-    ops.linear(logits, normed, weights.output(), wanted);
+    addOutput(ops, wantedX, wantedAttended, w, wanted);
+    feedForward(ops, wantedX, w, wanted);
+    head(logits, wantedX, wanted);
   }
 
   /** x += (silu(norm(x) · Gᵀ) ∘ (norm(x) · Uᵀ)) · Downᵀ. */
-  private void feedForward(Tensor x, LlamaWeights.Layer w, int rows) {
+  private void feedForward(Ops ops, Tensor x, LlamaWeights.Layer w, int rows) {
     ops.rmsNorm(normed, x, w.ffnNorm(), config.normEps(), rows);
-    ops.swiGlu(inner, inOrder(normed, w.extras().gateUpOrder(), rows), w.gateUp(), rows);
-    ops.linearAdd(x, inOrder(inner, w.extras().downOrder(), rows), w.down(), rows);
+    Tensor ordered = inOrder(ops, normed, w.extras().gateUpOrder(), rows);
+    ops.swiGlu(inner, ordered, w.gateUp(), rows);
+    ops.linearAdd(x, inOrder(ops, inner, w.extras().downOrder(), rows), w.down(), rows);
   }
 
-  private void attend(int layer, StepInputs step, int rows) {
+  private void attend(Ops ops, int layer, StepInputs step, int rows) {
     AttentionShape shape = config.attention();
     int window = config.variant().window(layer);
     if (window == 0) {
@@ -138,20 +177,25 @@ public final class LlamaModel {
   }
 
   /** x += attended · Wo (+ bias). */
-  private void addOutput(Tensor x, Tensor attended, LlamaWeights.Layer w, int rows) {
-    ops.linearAdd(x, inOrder(attended, w.extras().oOrder(), rows), w.o(), rows);
+  private void addOutput(Ops ops, Tensor x, Tensor attended, LlamaWeights.Layer w, int rows) {
+    ops.linearAdd(x, inOrder(ops, attended, w.extras().oOrder(), rows), w.o(), rows);
     if (w.extras().oBias() != null) {
       ops.addBias(x, w.extras().oBias(), rows);
     }
   }
 
   /** The inputs of a weight in the order that it has them: themselves, or a reordered copy. */
-  private Tensor inOrder(Tensor inputs, IntTensor order, int rows) {
+  private Tensor inOrder(Ops ops, Tensor inputs, IntTensor order, int rows) {
     if (order == null) {
       return inputs;
     }
     Tensor copy = reordered.get(inputs.cols());
     ops.gatherCols(copy, inputs, order, rows);
     return copy;
+  }
+
+  private void head(Tensor logits, Tensor x, int rows) {
+    ops.rmsNorm(normed, x, weights.outputNorm(), config.normEps(), rows);
+    ops.linear(logits, normed, weights.output(), rows);
   }
 }

@@ -99,13 +99,12 @@ public record LlamaWeights(Weight embedding, List<Layer> layers, Tensor outputNo
   private record Loader(Checkpoint checkpoint, Backend backend) {
     LlamaWeights load() {
       ModelConfig c = checkpoint.config();
-      Weight embedding = pack(part("embedding", c.vocabulary(), c.hidden()));
+      Weight embedding = vocabulary("embedding", c);
       List<Layer> layers = new ArrayList<>(c.layers());
       for (int i = 0; i < c.layers(); i++) {
         layers.add(layer(c, "layers." + i + "."));
       }
-      Weight output =
-          c.tiedEmbeddings() ? embedding : pack(part("output", c.vocabulary(), c.hidden()));
+      Weight output = c.tiedEmbeddings() ? embedding : vocabulary("output", c);
       return new LlamaWeights(embedding, layers, norm("output_norm", c.hidden()), output);
     }
 
@@ -137,7 +136,7 @@ public record LlamaWeights(Weight embedding, List<Layer> layers, Tensor outputNo
           pack(qkv),
           pack(o),
           norm(p + "ffn_norm", c.hidden()),
-          pack(gateUp),
+          backend.gatedWeight(gateUp[0].name(), gateUp[0], gateUp[1]),
           pack(down),
           extras);
     }
@@ -169,7 +168,7 @@ public record LlamaWeights(Weight embedding, List<Layer> layers, Tensor outputNo
         parts.add(values(name, checkpoint.tensor(name).cols()));
         length += parts.get(parts.size() - 1).length;
       }
-      Tensor tensor = backend.floats(1, length, names[0]);
+      Tensor tensor = backend.exact(1, length, names[0]);
       int at = 0;
       for (float[] part : parts) {
         backend.write(tensor, at, part, 0, part.length);
@@ -180,6 +179,11 @@ public record LlamaWeights(Weight embedding, List<Layer> layers, Tensor outputNo
 
     private Weight pack(WeightSource... parts) {
       return backend.weight(parts[0].name(), List.of(parts));
+    }
+
+    private Weight vocabulary(String name, ModelConfig c) {
+      WeightSource source = part(name, c.vocabulary(), c.hidden());
+      return backend.vocabularyWeight(source.name(), source);
     }
 
     private WeightSource part(String name, int rows, int cols) {
@@ -204,7 +208,7 @@ public record LlamaWeights(Weight embedding, List<Layer> layers, Tensor outputNo
     }
 
     private Tensor norm(String name, int cols) {
-      Tensor tensor = backend.floats(1, cols, name);
+      Tensor tensor = backend.exact(1, cols, name);
       backend.write(tensor, 0, values(name, cols), 0, cols);
       return tensor;
     }

@@ -8,16 +8,24 @@ import io.sailfish.kernels.Tensor;
  * and rounded once.
  */
 final class RopeTable {
+  /** Writing costs a call each time. */
+  private static final int ROWS_AT_ONCE = 1024;
+
   private RopeTable() {}
 
   /** {@code [context, headDim]}: a row is the cosines, then the sines of its position's angles. */
   static Tensor make(Backend backend, RopeConfig rope, int headDim, int context) {
     double[] frequencies = frequencies(rope, headDim);
-    Tensor table = backend.floats(context, headDim, "rope table");
+    Tensor table = backend.exact(context, headDim, "rope table");
+    float[] rows = new float[Math.min(context, ROWS_AT_ONCE) * headDim];
     float[] row = new float[headDim];
-    for (int position = 0; position < context; position++) {
-      fillRow(row, position, frequencies);
-      backend.write(table, (long) position * headDim, row, 0, headDim);
+    for (int first = 0; first < context; first += ROWS_AT_ONCE) {
+      int count = Math.min(ROWS_AT_ONCE, context - first);
+      for (int i = 0; i < count; i++) {
+        fillRow(row, first + i, frequencies);
+        System.arraycopy(row, 0, rows, i * headDim, headDim);
+      }
+      backend.write(table, (long) first * headDim, rows, 0, count * headDim);
     }
     return table;
   }

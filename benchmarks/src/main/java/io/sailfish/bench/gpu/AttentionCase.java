@@ -1,0 +1,104 @@
+package io.sailfish.bench.gpu;
+
+import io.sailfish.kernels.AttentionShape;
+import io.sailfish.kernels.Backend;
+import io.sailfish.kernels.IntTensor;
+import io.sailfish.kernels.KvCache;
+import io.sailfish.kernels.Ops;
+import io.sailfish.kernels.StepInputs;
+import io.sailfish.kernels.Tensor;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * Attention over a filled paged cache: the first half of the rows is a chunk of one prompt, every
+ * later row a sequence of its own with a shorter context. Blocks are dealt out in reverse, layer 1
+ * of 2 is used, and whatever lies beyond a sequence's end is NaN.
+ */
+record AttentionCase(AttentionShape shape, int context, int rows) {
+  private static final int BLOCK = 16;
+  private static final int LAYER = 1;
+
+  static List<OpsCase> all() {
+    List<OpsCase> cases = new ArrayList<>();
+    cases.add(new AttentionCase(new AttentionShape(9, 3, 64), 67, 24).asCase());
+    cases.add(new AttentionCase(new AttentionShape(8, 2, 128), 300, 150).asCase());
+    cases.add(new AttentionCase(new AttentionShape(8, 2, 128), 1300, 20).asCase());
+    cases.add(new AttentionCase(new AttentionShape(4, 2, 24), 40, 40).asCase());
+    cases.add(new AttentionCase(new AttentionShape(4, 2, 16), 129, 70).asCase());
+    cases.add(new AttentionCase(new AttentionShape(4, 4, 80), 200, 20).asCase());
+    cases.add(new AttentionCase(new AttentionShape(6, 2, 96), 200, 20).asCase());
+    cases.add(new AttentionCase(new AttentionShape(16, 1, 48), 257, 20).asCase());
+    cases.add(new AttentionCase(new AttentionShape(20, 1, 112), 150, 10).asCase());
+    cases.add(new AttentionCase(new AttentionShape(2, 1, 128), 9000, 6).asCase());
+    return cases;
+  }
+
+  private OpsCase asCase() {
+    String name =
+        "attention %d/%d heads of %d, context %d"
+            .formatted(shape.heads(), shape.kvHeads(), shape.headDim(), context);
+    return new OpsCase(name, rows, 2e-3, this::run);
+  }
+
+  private int sequence(int row) {
+    return Math.max(0, row - (rows / 2 - 1));
+  }
+
+  private int position(int row) {
+    return row < rows / 2 ? context - rows / 2 + row : context - 1 - (row * 7 + 1) % context;
+  }
+
+  private int tokens(int sequence) {
+    return sequence == 0 ? context : position(sequence + rows / 2 - 1) + 1;
+  }
+
+  private float[] run(Backend backend, Ops ops, int first, int count) {
+    int stride = (context + BLOCK - 1) / BLOCK;
+    int sequences = sequence(rows - 1) + 1;
+    int[] tables = new int[sequences * stride];
+    Arrays.setAll(tables, i -> tables.length - 1 - i);
+    KvCache cache = backend.kvCache(2, tables.length, BLOCK, shape);
+    fill(backend, ops, cache, tables, stride);
+    int[] positions = new int[count];
+    int[] rowSequences = new int[count];
+    for (int i = 0; i < count; i++) {
+      positions[i] = position(first + i);
+      rowSequences[i] = sequence(first + i);
+    }
+    IntTensor unused = backend.ints(1, "unused");
+    StepInputs step =
+        new StepInputs(
+            unused,
+            OpsCase.ints(backend, positions),
+            unused,
+            OpsCase.ints(backend, rowSequences),
+            unused,
+            OpsCase.ints(backend, tables),
+            stride,
+            unused);
+    Tensor qkv = OpsCase.rows(backend, shape.qkvCols(), 9, first, count);
+    Tensor y = backend.floats(count, shape.qCols(), "y");
+    ops.attention(y, qkv, cache, LAYER, step, shape, count);
+    return OpsCase.read(backend, y);
+  }
+
+  private void fill(Backend backend, Ops ops, KvCache cache, int[] tables, int stride) {
+    int perSequence = stride * BLOCK;
+    for (int sequence = 0; sequence < tables.length / stride; sequence++) {
+      Tensor qkv = backend.floats(perSequence, shape.qkvCols(), "fill");
+      int[] slots = new int[perSequence];
+      for (int t = 0; t < perSequence; t++) {
+        slots[t] = tables[sequence * stride + t / BLOCK] * BLOCK + t % BLOCK;
+      }
+      IntTensor to = OpsCase.ints(backend, slots);
+      for (int layer = 0; layer < 2; layer++) {
+        float[] values = OpsCase.random(perSequence * shape.qkvCols(), 100 + 2 * sequence + layer);
+        Arrays.fill(values, tokens(sequence) * shape.qkvCols(), values.length, Float.NaN);
+        backend.write(qkv, 0, values, 0, values.length);
+        ops.kvAppend(cache, layer, qkv, to, shape, perSequence);
+      }
+    }
+  }
+}

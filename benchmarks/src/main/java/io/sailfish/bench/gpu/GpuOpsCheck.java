@@ -1,0 +1,152 @@
+package io.sailfish.bench.gpu;
+
+import io.sailfish.kernels.Backend;
+import io.sailfish.kernels.IntTensor;
+import io.sailfish.kernels.KernelException;
+import io.sailfish.kernels.Ops;
+import io.sailfish.kernels.Tensor;
+import io.sailfish.kernels.cpu.CpuBackend;
+import io.sailfish.kernels.cuda.CudaAvailability;
+import io.sailfish.kernels.cuda.CudaBackend;
+import io.sailfish.kernels.cuda.CudaDevice;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * Holds every operator of the CUDA backend, those of decoding and those of prompts, against {@code
+ * ReferenceOps} on the same inputs, and every row bit for bit against itself in other company.
+ * Needs a JRE, the jars and a card. Option: {@code --only TEXT}.
+ */
+public final class GpuOpsCheck {
+  private final Backend reference = CpuBackend.reference();
+  private final List<String> failures = new ArrayList<>();
+  private int checked;
+
+  private GpuOpsCheck() {}
+
+  public static void main(String[] args) {
+    Options options = new Options(args);
+    CudaAvailability availability = CudaDevice.availability();
+    if (!availability.available()) {
+      System.out.println("nothing checked, no card: " + availability.reason());
+      System.exit(2);
+    }
+    GpuOpsCheck check = new GpuOpsCheck();
+    check.run(options.text("only", ""));
+    check.failures.forEach(failure -> System.out.println("FAILED " + failure));
+    System.out.printf("%d operators checked, %d failures%n", check.checked, check.failures.size());
+    System.exit(check.failures.isEmpty() ? 0 : 1);
+  }
+
+  /** Checks the cases whose name contains {@code only} and returns what is wrong. */
+  static List<String> failures(String only) {
+    GpuOpsCheck check = new GpuOpsCheck();
+    check.run(only);
+    return check.failures;
+  }
+
+  private void run(String only) {
+    List<OpsCase> cases = new ArrayList<>(OpsCase.all());
+    cases.addAll(AttentionCase.all());
+    cases.removeIf(c -> !c.name().contains(only));
+    try (CudaBackend card = CudaBackend.open(0)) {
+      System.out.println(card.describe());
+      for (OpsCase c : cases) {
+        float[] expected = c.run(reference, reference.ops());
+        hold(c, "decode", card, card.ops(), expected);
+        hold(c, "prompt", card, card.promptOps(), expected);
+      }
+      if (only.isEmpty()) {
+        choice(card);
+      }
+    }
+  }
+
+  private void hold(OpsCase c, String role, CudaBackend card, Ops ops, float[] expected) {
+    checked++;
+    String name = c.name() + ", " + role;
+    float[] got;
+    try {
+      got = c.program().run(card, ops, 0, c.rows());
+    } catch (KernelException e) {
+      failures.add(name + ": " + e.getMessage());
+      return;
+    }
+    double largest = 0;
+    double worst = 0;
+    int worstAt = 0;
+    for (int i = 0; i < expected.length; i++) {
+      largest = Math.max(largest, Math.abs(expected[i]));
+    }
+    for (int i = 0; i < expected.length; i++) {
+      double error = Math.abs((double) got[i] - expected[i]) / largest;
+      error = Double.isNaN(error) ? Double.POSITIVE_INFINITY : error;
+      if (error > worst) {
+        worst = error;
+        worstAt = i;
+      }
+    }
+    int cols = expected.length / c.rows();
+    long differing = differing(c, card, ops, got, cols);
+    System.out.printf("%-58s error %.2e, %d differ%n", name, worst, differing);
+    if (!(worst <= c.tolerance())) {
+      failures.add(
+          "%s: error %.2e at row %d column %d: %s, expected %s"
+              .formatted(
+                  name, worst, worstAt / cols, worstAt % cols, got[worstAt], expected[worstAt]));
+    }
+    if (differing > 0) {
+      failures.add("%s: %d values depend on the company".formatted(name, differing));
+    }
+  }
+
+  /** Values that change when a row is computed alone or among others. */
+  private static long differing(OpsCase c, Backend card, Ops ops, float[] all, int cols) {
+    long differing = 0;
+    for (int count : new int[] {1, 7, 30}) {
+      if (count >= c.rows()) {
+        break;
+      }
+      int first = Math.max(0, c.rows() - count - 1);
+      int size = Math.min(count, c.rows() - first);
+      float[] some = c.program().run(card, ops, first, size);
+      for (int i = 0; i < some.length; i++) {
+        int a = Float.floatToRawIntBits(some[i]);
+        int b = Float.floatToRawIntBits(all[first * cols + i]);
+        differing += a == b ? 0 : 1;
+      }
+    }
+    return differing;
+  }
+
+  private void choice(CudaBackend card) {
+    for (int vocabulary : new int[] {5, 512, 1001, 128256}) {
+      int rows = 6;
+      float[] logits = OpsCase.random(rows * vocabulary, 3);
+      int[] expected = new int[rows];
+      for (int row = 0; row < rows; row++) {
+        int from = row * vocabulary;
+        expected[row] = 2 + row * (vocabulary - 5) / rows;
+        logits[from + expected[row]] = 60;
+        logits[from + vocabulary - 1] = 60; // an equal one with a higher id
+      }
+      logits[4 * vocabulary + 1] = Float.NaN;
+      expected[4] = -1;
+      Arrays.fill(logits, 5 * vocabulary, 6 * vocabulary, Float.NEGATIVE_INFINITY);
+      expected[5] = 0;
+      Tensor tensor = card.exact(rows, vocabulary, "logits");
+      card.write(tensor, 0, logits, 0, logits.length);
+      IntTensor ids = card.ints(rows, "ids");
+      card.argmax(ids, tensor, rows);
+      int[] got = new int[rows];
+      card.read(ids, got, rows);
+      checked++;
+      if (!Arrays.equals(expected, got)) {
+        failures.add(
+            "argmax of %d: %s, expected %s"
+                .formatted(vocabulary, Arrays.toString(got), Arrays.toString(expected)));
+      }
+    }
+  }
+}

@@ -1,0 +1,242 @@
+package io.sailfish.bench.gpu;
+
+import io.sailfish.kernels.AttentionShape;
+import io.sailfish.kernels.Backend;
+import io.sailfish.kernels.IntTensor;
+import io.sailfish.kernels.Ops;
+import io.sailfish.kernels.Tensor;
+import io.sailfish.kernels.Weight;
+import io.sailfish.kernels.WeightSource;
+import io.sailfish.kernels.format.HalfFloat;
+import io.sailfish.kernels.format.QuantFormat;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * One operator on one shape, as a program that runs on any backend: on rows {@code [first, first +
+ * count)} of inputs that depend on the case alone and that fp16 holds exactly.
+ *
+ * @param rows rows there are
+ * @param tolerance of an element, relative to the largest of the result
+ */
+record OpsCase(String name, int rows, double tolerance, Program program) {
+  interface Program {
+    /** Returns {@code [count, cols]} row-major. */
+    float[] run(Backend backend, Ops ops, int first, int count);
+  }
+
+  float[] run(Backend backend, Ops ops) {
+    return program.run(backend, ops, 0, rows);
+  }
+
+  /** Half a unit in fp16's last place, twice; sums are fp32. */
+  private static final double HALF = 1e-3;
+
+  static List<OpsCase> all() {
+    List<OpsCase> cases = new ArrayList<>();
+    for (QuantFormat format : QuantFormat.values()) {
+      cases.add(embed(format, 2 * format.blockLength()));
+      cases.add(product("linear", format, 33, 96, 20, false));
+    }
+    cases.add(embed(QuantFormat.Q8_0, 576));
+    for (int cols : new int[] {8, 64, 576, 4096, 20000}) {
+      cases.add(rmsNorm(cols));
+    }
+    cases.add(product("linear", QuantFormat.F16, 300, 576, 300, false));
+    cases.add(product("logits", QuantFormat.F16, 1000, 576, 300, true));
+    cases.add(product("logits", QuantFormat.Q8_0, 515, 4096, 17, true));
+    cases.add(product("linear", QuantFormat.Q4_0, 520, 1536, 300, false));
+    cases.add(product("linear", QuantFormat.Q4_1, 200, 576, 140, false));
+    for (QuantFormat format : List.of(QuantFormat.F16, QuantFormat.Q4_0, QuantFormat.Q4_1)) {
+      cases.add(add(format));
+      cases.add(swiGlu(format, 96));
+      cases.add(swiGlu(format, 160));
+    }
+    for (int dim : new int[] {24, 64, 80, 128}) {
+      cases.add(rope(new AttentionShape(6, 2, dim), true));
+      cases.add(rope(new AttentionShape(6, 2, dim), false));
+    }
+    cases.add(gather());
+    return cases;
+  }
+
+  private record Source(String name, QuantFormat format, int rows, int cols, byte[] bytes)
+      implements WeightSource {
+    static Source random(QuantFormat format, int rows, int cols, long seed) {
+      int rowBytes = Math.toIntExact(format.rowBytes(cols));
+      ByteBuffer encoded = ByteBuffer.allocate(rows * rowBytes).order(ByteOrder.LITTLE_ENDIAN);
+      float[] values = OpsCase.random(rows * cols, seed);
+      for (int row = 0; row < rows; row++) {
+        format.codec().encode(values, row * cols, cols, encoded, row * rowBytes);
+      }
+      return new Source("w" + seed, format, rows, cols, encoded.array());
+    }
+
+    @Override
+    public void readRows(int firstRow, int numRows, ByteBuffer dst) {
+      int rowBytes = Math.toIntExact(format.rowBytes(cols));
+      dst.put(bytes, firstRow * rowBytes, numRows * rowBytes);
+    }
+  }
+
+  /** Values about one in magnitude that fp16 holds. */
+  static float[] random(int count, long seed) {
+    float[] values = new float[count];
+    for (int i = 0; i < count; i++) {
+      long bits = NoiseCodes.mix(seed * 0x9e3779b97f4a7c15L + i);
+      int spread = (int) (bits & 0xffff) + (int) (bits >>> 16 & 0xffff) - 0xffff;
+      values[i] = HalfFloat.toFloat(HalfFloat.fromFloat(spread * (1 / 26755f)));
+    }
+    return values;
+  }
+
+  static Tensor rows(Backend backend, int cols, long seed, int first, int count) {
+    Tensor tensor = backend.floats(count, cols, "input");
+    backend.write(tensor, 0, random((first + count) * cols, seed), first * cols, count * cols);
+    return tensor;
+  }
+
+  static Tensor exactRows(Backend backend, int rows, int cols, long seed) {
+    Tensor tensor = backend.exact(rows, cols, "table");
+    backend.write(tensor, 0, random(rows * cols, seed), 0, rows * cols);
+    return tensor;
+  }
+
+  static IntTensor ints(Backend backend, int... values) {
+    IntTensor tensor = backend.ints(values.length, "input");
+    backend.write(tensor, values, values.length);
+    return tensor;
+  }
+
+  static float[] read(Backend backend, Tensor tensor) {
+    float[] values = new float[tensor.rows() * tensor.cols()];
+    backend.read(tensor, 0, values, 0, values.length);
+    return values;
+  }
+
+  private static OpsCase embed(QuantFormat format, int cols) {
+    return new OpsCase(
+        "embed %s %d".formatted(format.id(), cols),
+        70,
+        6e-4,
+        (backend, ops, first, count) -> {
+          Weight table = backend.vocabularyWeight("table", Source.random(format, 300, cols, 1));
+          int[] ids = new int[count];
+          for (int i = 0; i < count; i++) {
+            ids[i] = (first + i) * 37 % 300;
+          }
+          Tensor y = backend.floats(count, cols, "y");
+          ops.embed(y, table, ints(backend, ids), count);
+          return read(backend, y);
+        });
+  }
+
+  private static OpsCase rmsNorm(int cols) {
+    return new OpsCase(
+        "rmsNorm " + cols,
+        70,
+        HALF,
+        (backend, ops, first, count) -> {
+          Tensor x = rows(backend, cols, 5, first, count);
+          ops.rmsNorm(x, x, exactRows(backend, 1, cols, 6), 1e-5f, count);
+          return read(backend, x);
+        });
+  }
+
+  private static OpsCase product(
+      String name, QuantFormat format, int outputs, int inputs, int rows, boolean logits) {
+    int cols = inputs / format.blockLength() * format.blockLength();
+    return new OpsCase(
+        "%s %s %dx%d".formatted(name, format.id(), outputs, cols),
+        rows,
+        // The prefill product rounds each weight to fp16.
+        logits ? 6e-4 : 2 * HALF,
+        (backend, ops, first, count) -> {
+          Tensor x = rows(backend, cols, 1, first, count);
+          Tensor y =
+              logits ? backend.exact(count, outputs, "y") : backend.floats(count, outputs, "y");
+          if (logits) {
+            Source head = Source.random(format, outputs, cols, 2);
+            ops.linear(y, x, backend.vocabularyWeight("w", head), count);
+            return read(backend, y);
+          }
+          Source low = Source.random(format, outputs / 3, cols, 2);
+          Source high = Source.random(format, outputs - outputs / 3, cols, 3);
+          ops.linear(y, x, backend.weight("w", List.of(low, high)), count);
+          return read(backend, y);
+        });
+  }
+
+  private static OpsCase add(QuantFormat format) {
+    return new OpsCase(
+        "linearAdd " + format.id(),
+        150,
+        2 * HALF,
+        (backend, ops, first, count) -> {
+          Tensor y = rows(backend, 264, 2, first, count);
+          Source source = Source.random(format, 264, 320, 3);
+          Weight w = backend.weight("w", List.of(source));
+          ops.linearAdd(y, rows(backend, 320, 1, first, count), w, count);
+          return read(backend, y);
+        });
+  }
+
+  private static OpsCase swiGlu(QuantFormat format, int inner) {
+    return new OpsCase(
+        "swiGlu %s %d".formatted(format.id(), inner),
+        150,
+        3 * HALF,
+        (backend, ops, first, count) -> {
+          Weight w =
+              backend.gatedWeight(
+                  "w", Source.random(format, inner, 192, 3), Source.random(format, inner, 192, 4));
+          Tensor y = backend.floats(count, inner, "y");
+          Tensor x = backend.floats(count, 192, "x");
+          float[] values = random((first + count) * 192, 1);
+          for (int i = 0; i < values.length; i++) {
+            values[i] /= 8;
+          }
+          backend.write(x, 0, values, first * 192, count * 192);
+          ops.swiGlu(y, x, w, count);
+          return read(backend, y);
+        });
+  }
+
+  private static OpsCase rope(AttentionShape shape, boolean interleaved) {
+    return new OpsCase(
+        "rope %d %s".formatted(shape.headDim(), interleaved ? "neighbours" : "halves"),
+        40,
+        HALF,
+        (backend, ops, first, count) -> {
+          Tensor qkv = rows(backend, shape.qkvCols(), 7, first, count);
+          int[] positions = new int[count];
+          for (int i = 0; i < count; i++) {
+            positions[i] = (first + i) * 3 % 11;
+          }
+          Tensor table = exactRows(backend, 11, shape.headDim(), 8);
+          ops.rope(qkv, table, ints(backend, positions), shape, interleaved, count);
+          return read(backend, qkv);
+        });
+  }
+
+  /** From rows that the prompts' operators wrote, as the last layer does. */
+  private static OpsCase gather() {
+    return new OpsCase(
+        "gatherRows",
+        30,
+        HALF,
+        (backend, ops, first, count) -> {
+          Tensor x = rows(backend, 200, 3, 0, 300);
+          backend.promptOps().rmsNorm(x, x, exactRows(backend, 1, 200, 4), 1e-5f, 300);
+          int[] ids = new int[count];
+          for (int i = 0; i < count; i++) {
+            ids[i] = (first + i) * 71 % 300;
+          }
+          Tensor y = backend.floats(count, 200, "y");
+          ops.gatherRows(y, x, ints(backend, ids), count);
+          return read(backend, y);
+        });
+  }
+}

@@ -1,0 +1,150 @@
+// Attention of rows of prompts: y[r, h] = softmax(q[r, h] * K^T / sqrt(headDim)) * V over positions 0 .. positions[r] of the row's sequence, causal by that.
+//
+// Operands as in attention_decode_sm90.cu. Rows of a sequence are contiguous with ascending positions; the keys and values of all rows are in the cache already.
+// Work: a block has 64 rows of the step and one query head; 4 warps of 16 rows. Rows of several sequences in one block are computed one sequence after the other.
+//   Keys and values come 64 tokens at a time from position 0 on, two tiles in flight. The tiles' edges are positions of the sequence, so a row's bits do not depend on
+//   where its prompt was cut or who shares the block: a tile beyond a row's position leaves the row's sums as they are, exactly.
+// Grid: (ceil(rows / 64), heads). Block: 128. Dynamic shared memory: 2 * 4 * 2 * D * 32 bytes.
+// sm_90: bulk copies; the products are mma.sync.
+#include "ops/attention.cuh"
+
+constexpr int ROWS = 64, TOKENS = 64, BLOCKS = TOKENS / KV_TOKENS, STAGES = 2;
+
+struct PrefillAttention {
+  uint16_t* y;
+  const uint16_t *qkv, *cache;
+  const int *positions, *rowSequences, *blockTables;
+  int stride, rows, tileRows, heads, kvHeads, headDim;
+  float scale;
+};
+
+template <int DIM> struct PrefillTile {
+  using H = Head<DIM>;
+  static constexpr int STAGE_BYTES = BLOCKS * H::BLOCK_BYTES;
+  const PrefillAttention& s;
+  unsigned char* shared;
+  uint64_t* full;
+  int kvHead, lane;
+
+  // Asks for tile `tile` of a sequence; one thread.
+  __device__ __forceinline__ void bring(const int* table, int tile, int length) {
+    const int stage = tile % STAGES, blocks = min(BLOCKS, (length - tile * TOKENS + KV_TOKENS - 1) / KV_TOKENS);
+    const uint32_t bar = sharedAddress(&full[stage]), to = sharedAddress(shared) + stage * STAGE_BYTES;
+    barrierExpect(bar, blocks * H::BLOCK_BYTES);
+    for (int b = 0; b < blocks; b++)
+      bulkCopy(to + b * H::BLOCK_BYTES, s.cache + ((int64_t)table[tile * BLOCKS + b] * s.kvHeads + kvHead) * (H::BLOCK_BYTES / 2), H::BLOCK_BYTES, bar);
+  }
+
+  // Values past the sequence's end may be anything, and weight 0 times NaN would be NaN.
+  __device__ __forceinline__ void clearBeyond(int stage, int tokens) {
+    for (int i = threadIdx.x; i < BLOCKS * H::TILES * KV_TOKENS; i += blockDim.x) {
+      const int block = i / (H::TILES * KV_TOKENS), in = i % (H::TILES * KV_TOKENS);
+      if (block * KV_TOKENS + in % KV_TOKENS >= tokens) *(uint4*)(shared + stage * STAGE_BYTES + block * H::BLOCK_BYTES + H::KEY_BYTES + in * 16) = make_uint4(0, 0, 0, 0);
+    }
+    asm volatile("fence.proxy.async.shared::cta;" ::: "memory");  // the next sequence's copies come to the same place
+  }
+
+  // One tile for the warp's 16 rows; last[r] = position of the row, -1 if it is not of this sequence.
+  __device__ __forceinline__ void add(float (&o)[H::TILES][4], Softmax& softmax, const uint32_t (&q)[H::STEPS][4], int tile, const int (&last)[2]) {
+    const uint32_t at = sharedAddress(shared) + tile % STAGES * STAGE_BYTES;
+    float scores[2 * BLOCKS][4] = {};
+#pragma unroll
+    for (int b = 0; b < BLOCKS; b++) H::scores(scores[2 * b], scores[2 * b + 1], q, at + b * H::BLOCK_BYTES + H::keyLane(lane));
+    const int token = tile * TOKENS + (lane & 3) * 2;
+#pragma unroll
+    for (int n = 0; n < 2 * BLOCKS; n++)
+#pragma unroll
+      for (int e = 0; e < 4; e++)
+        if (token + n * 8 + (e & 1) > last[e >> 1]) scores[n][e] = NEGATIVE;
+    float shrink[2];
+    softmax.add(scores, s.scale, shrink);
+#pragma unroll
+    for (int j = 0; j < H::TILES; j++) o[j][0] *= shrink[0], o[j][1] *= shrink[0], o[j][2] *= shrink[1], o[j][3] *= shrink[1];
+#pragma unroll
+    for (int b = 0; b < BLOCKS; b++) {
+      const uint32_t p[4] = {packHalves(scores[2 * b][0], scores[2 * b][1]), packHalves(scores[2 * b][2], scores[2 * b][3]),
+                             packHalves(scores[2 * b + 1][0], scores[2 * b + 1][1]), packHalves(scores[2 * b + 1][2], scores[2 * b + 1][3])};
+      H::weigh(o, p, at + b * H::BLOCK_BYTES + H::KEY_BYTES + H::valueLane(lane));
+    }
+  }
+};
+
+template <int DIM> __device__ __forceinline__ void attend(const PrefillAttention& s) {
+  using H = Head<DIM>;
+  extern __shared__ __align__(128) unsigned char shared[];
+  __shared__ uint64_t full[STAGES];
+  __shared__ int sequences[ROWS], positions[ROWS];
+  const int tid = threadIdx.x, warp = tid >> 5, lane = tid & 31, low = lane >> 2, firstRow = blockIdx.x * ROWS, head = blockIdx.y;
+  const Rows y{s.y, s.tileRows, (s.heads * s.headDim + 127) / 128 * 16};
+  const Rows qkv{(uint16_t*)s.qkv, s.tileRows, ((s.heads + 2 * s.kvHeads) * s.headDim + 127) / 128 * 16};
+  PrefillTile<DIM> work{s, shared, full, head / (s.heads / s.kvHeads), lane};
+  if (tid < STAGES) barrierInit(sharedAddress(&full[tid]), 1);
+  if (tid == 0) barrierInitFence();
+  startSuccessor();
+  awaitPredecessor();
+  if (tid < ROWS) {
+    const bool real = firstRow + tid < s.rows;
+    sequences[tid] = real ? s.rowSequences[firstRow + tid] : -1;
+    positions[tid] = real ? s.positions[firstRow + tid] : -1;
+  }
+  __syncthreads();
+  int used = 0;  // bit i: parity of the next wait for stage i
+  for (int from = 0, to; from < ROWS && sequences[from] >= 0; from = to) {
+    const int sequence = sequences[from];
+    for (to = from + 1; to < ROWS && sequences[to] == sequence;) to++;
+    const int length = positions[to - 1] + 1, tiles = (length + TOKENS - 1) / TOKENS;
+    const int* table = s.blockTables + (int64_t)sequence * s.stride;
+    int last[2];
+#pragma unroll
+    for (int r = 0; r < 2; r++) {
+      const int row = warp * 16 + low + 8 * r;
+      last[r] = row >= from && row < to ? positions[row] : -1;
+    }
+    uint32_t q[H::STEPS][4];
+    H::queries(q, s.headDim, lane, [&](int r, int piece) {
+      const int row = warp * 16 + r;
+      return row >= from && row < to ? qkv.piece(firstRow + row, head * s.headDim / 8 + piece) : nullptr;
+    });
+    float o[H::TILES][4] = {};
+    Softmax softmax;
+    if (tid == 0)
+      for (int t = 0; t < min(STAGES, tiles); t++) work.bring(table, t, length);
+    for (int t = 0; t < tiles; t++) {
+      barrierWait(sharedAddress(&full[t % STAGES]), (used >> (t % STAGES)) & 1);
+      used ^= 1 << (t % STAGES);
+      if (length - t * TOKENS < TOKENS) {
+        work.clearBeyond(t % STAGES, length - t * TOKENS);
+        __syncthreads();
+      }
+      work.add(o, softmax, q, t, last);
+      __syncthreads();
+      if (tid == 0 && t + STAGES < tiles) work.bring(table, t + STAGES, length);
+    }
+    softmax.finish();
+#pragma unroll
+    for (int r = 0; r < 2; r++) {
+      if (last[r] < 0) continue;
+      const int row = firstRow + warp * 16 + low + 8 * r;
+      const float share = 1.f / softmax.sum[r];
+#pragma unroll
+      for (int j = 0; j < H::TILES; j++)
+        if (j * 8 < s.headDim) *(uint32_t*)(y.piece(row, head * s.headDim / 8 + j) + (lane & 3) * 2) = packHalves(o[j][2 * r] * share, o[j][2 * r + 1] * share);
+    }
+  }
+}
+
+#define PREFILL_ENTRY(dim)                                                                                                                                  \
+  extern "C" __global__ void __launch_bounds__(128) attention_prefill_d##dim(uint16_t* y, const uint16_t* qkv, const uint16_t* cache, const int* positions,     \
+                                                                             const int* rowSequences, const int* blockTables, int stride, int rows, int tileRows, \
+                                                                             int heads, int kvHeads, int headDim, float scale) {                              \
+    attend<dim>({y, qkv, cache, positions, rowSequences, blockTables, stride, rows, tileRows, heads, kvHeads, headDim, scale});                               \
+  }
+
+PREFILL_ENTRY(16)
+PREFILL_ENTRY(32)
+PREFILL_ENTRY(48)
+PREFILL_ENTRY(64)
+PREFILL_ENTRY(80)
+PREFILL_ENTRY(96)
+PREFILL_ENTRY(112)
+PREFILL_ENTRY(128)

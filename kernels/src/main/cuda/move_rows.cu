@@ -1,0 +1,20 @@
+// Copies on the card.
+//   gather_rows_f16  y[i, :] = x[rowIds[i], :], tiled fp16, padding included; the two may be tiled differently. Grid: number of rows of y. Block: 128
+//   kv_copy_f16      copies a block of every layer over another. Grid: (layers, 8). Block: 256. blockPieces: 16-byte pieces of a block of one layer
+#include "ops/rows.cuh"
+
+extern "C" __global__ void __launch_bounds__(128) gather_rows_f16(uint16_t* y, const uint16_t* x, const int* rowIds, int pieces, int tileRowsY, int tileRowsX) {
+  startSuccessor();
+  awaitPredecessor();
+  const Rows to{y, tileRowsY, pieces}, from{(uint16_t*)x, tileRowsX, pieces};
+  const int row = rowIds[blockIdx.x];
+  for (int p = threadIdx.x; p < pieces; p += blockDim.x) *(uint4*)to.piece(blockIdx.x, p) = *(const uint4*)from.piece(row, p);
+}
+
+extern "C" __global__ void __launch_bounds__(256) kv_copy_f16(uint4* cache, long long layerPieces, int blockPieces, int fromBlock, int toBlock) {
+  startSuccessor();
+  awaitPredecessor();
+  uint4* layer = cache + blockIdx.x * layerPieces;
+  for (int p = blockIdx.y * blockDim.x + threadIdx.x; p < blockPieces; p += gridDim.y * blockDim.x)
+    layer[(int64_t)toBlock * blockPieces + p] = layer[(int64_t)fromBlock * blockPieces + p];
+}

@@ -1,0 +1,100 @@
+// What the attention kernels share: tensor-core fragments out of the paged cache, and online softmax on accumulators. Layout of the cache: ops/rows.cuh.
+// A warp has 16 query rows (m16); a block of the cache is one k16 step of P * V and two n8 tiles of Q * K.
+#pragma once
+#include "../common/async.cuh"
+#include "rows.cuh"
+
+constexpr float NEGATIVE = -INFINITY;
+
+__device__ __forceinline__ void mma(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},{%0,%1,%2,%3};"
+               : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+__device__ __forceinline__ void loadKeys(uint32_t (&b)[4], uint32_t address) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3},[%4];" : "=r"(b[0]), "=r"(b[1]), "=r"(b[2]), "=r"(b[3]) : "r"(address) : "memory");
+}
+__device__ __forceinline__ void loadValues(uint32_t (&b)[4], uint32_t address) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3},[%4];" : "=r"(b[0]), "=r"(b[1]), "=r"(b[2]), "=r"(b[3]) : "r"(address) : "memory");
+}
+__device__ __forceinline__ uint32_t packHalves(float lo, float hi) {
+  const __half2 h = __floats2half2_rn(lo, hi);
+  return *reinterpret_cast<const uint32_t*>(&h);
+}
+
+// DIM: head dim rounded up to 16. A block of a head in the cache: keys [DIM/8][16][8], then values alike.
+template <int DIM> struct Head {
+  static constexpr int STEPS = DIM / 16, TILES = DIM / 8, PLANE = 256;  // PLANE: bytes of eight dims of 16 tokens
+  static constexpr int KEY_BYTES = TILES * PLANE, BLOCK_BYTES = 2 * KEY_BYTES;
+
+  // Lane addresses for ldmatrix. Keys: matrices (dims 0-7, tokens 0-7), (dims 8-15, tokens 0-7), (dims 0-7, tokens 8-15), (dims 8-15, tokens 8-15).
+  static __device__ __forceinline__ uint32_t keyLane(int lane) { return ((lane >> 3) & 1) * PLANE + ((lane >> 4) * 8 + (lane & 7)) * 16; }
+  // Values: (dims 0-7, tokens 0-7), (dims 0-7, tokens 8-15), (dims 8-15, tokens 0-7), (dims 8-15, tokens 8-15).
+  static __device__ __forceinline__ uint32_t valueLane(int lane) { return (lane >> 4) * PLANE + (((lane >> 3) & 1) * 8 + (lane & 7)) * 16; }
+
+  // Scores of 16 queries with the 16 tokens of a block: s[0] tokens 0-7, s[1] tokens 8-15.
+  static __device__ __forceinline__ void scores(float (&s0)[4], float (&s1)[4], const uint32_t (&q)[STEPS][4], uint32_t keys) {
+#pragma unroll
+    for (int i = 0; i < STEPS; i++) {
+      uint32_t b[4];
+      loadKeys(b, keys + i * 2 * PLANE);
+      mma(s0, q[i], b[0], b[1]);
+      mma(s1, q[i], b[2], b[3]);
+    }
+  }
+  // o += p * values of a block.
+  static __device__ __forceinline__ void weigh(float (&o)[TILES][4], const uint32_t (&p)[4], uint32_t values) {
+#pragma unroll
+    for (int j = 0; j < TILES; j += 2) {
+      uint32_t b[4];
+      loadValues(b, values + j * PLANE);
+      mma(o[j], p, b[0], b[1]);
+      mma(o[j + 1], p, b[2], b[3]);
+    }
+  }
+  // Query fragments of one head: rows r and r + 8 of the m16 tile come from these pieces' first column; null where there is no such row.
+  template <class At> static __device__ __forceinline__ void queries(uint32_t (&q)[STEPS][4], int headDim, int lane, At at) {
+    const int low = lane >> 2, column = (lane & 3) * 2;
+#pragma unroll
+    for (int i = 0; i < STEPS; i++)
+#pragma unroll
+      for (int e = 0; e < 4; e++) {
+        const int dim = 16 * i + (e >> 1) * 8;
+        const uint16_t* p = dim < headDim ? at(low + (e & 1) * 8, dim / 8) : nullptr;
+        q[i][e] = p ? *(const uint32_t*)(p + column) : 0u;
+      }
+  }
+};
+
+// Running softmax of the two rows a thread has in an m16 tile. Scores are raw products; `scale` includes log2(e).
+struct Softmax {
+  float largest[2] = {NEGATIVE, NEGATIVE}, sum[2] = {0.f, 0.f};
+  // Takes the scores of N tokens in; they become weights. Returns by how much what was summed before shrinks.
+  template <int N> __device__ __forceinline__ void add(float (&s)[N][4], float scale, float (&shrink)[2]) {
+#pragma unroll
+    for (int r = 0; r < 2; r++) {
+      float top = largest[r];
+#pragma unroll
+      for (int n = 0; n < N; n++) top = fmaxf(top, fmaxf(s[n][2 * r], s[n][2 * r + 1]));
+      top = fmaxf(top, __shfl_xor_sync(~0u, top, 1));
+      top = fmaxf(top, __shfl_xor_sync(~0u, top, 2));
+      const float base = top == NEGATIVE ? 0.f : top * scale;
+      shrink[r] = exp2f(largest[r] * scale - base);
+      largest[r] = top;
+      float added = 0.f;
+#pragma unroll
+      for (int n = 0; n < N; n++) {
+        s[n][2 * r] = exp2f(fmaf(s[n][2 * r], scale, -base)), s[n][2 * r + 1] = exp2f(fmaf(s[n][2 * r + 1], scale, -base));
+        added += s[n][2 * r] + s[n][2 * r + 1];
+      }
+      sum[r] = fmaf(sum[r], shrink[r], added);
+    }
+  }
+  // Sums of the four threads that share a row.
+  __device__ __forceinline__ void finish() {
+#pragma unroll
+    for (int r = 0; r < 2; r++) {
+      sum[r] += __shfl_xor_sync(~0u, sum[r], 1);
+      sum[r] += __shfl_xor_sync(~0u, sum[r], 2);
+    }
+  }
+};

@@ -1,0 +1,206 @@
+package io.sailfish.kernels.cuda;
+
+import io.sailfish.kernels.AttentionShape;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Twin of attention_decode_sm90.cu and attention_prefill_sm90.cu. Owns the workspace in which a
+ * row's spans meet; launches on one stream share it.
+ */
+final class Attention implements AutoCloseable {
+  private static final int THREADS = 128;
+  private static final int SPAN = 256;
+  private static final int MAX_SPANS = 64;
+  private static final int GROUP_HEADS = 8;
+  private static final int PROMPT_ROWS = 64;
+  private static final int PROMPT_STAGES = 2;
+  private static final int PROMPT_BLOCKS = 4;
+  private static final int DECODE_BLOCKS = 8;
+  private static final double LOG2_E = 1 / Math.log(2);
+
+  private static final KernelSpec DECODE =
+      KernelSpec.kernel("", "")
+          .out("y")
+          .in("qkv")
+          .in("cache")
+          .in("positions")
+          .in("rowSequences")
+          .in("blockTables")
+          .out("partials")
+          .out("arrivals")
+          .i32("stride")
+          .i32("tileRows")
+          .i32("heads")
+          .i32("kvHeads")
+          .i32("headDim")
+          .i32("early")
+          .f32("scale")
+          .build();
+  private static final KernelSpec PREFILL =
+      KernelSpec.kernel("", "")
+          .out("y")
+          .in("qkv")
+          .in("cache")
+          .in("positions")
+          .in("rowSequences")
+          .in("blockTables")
+          .i32("stride")
+          .i32("rows")
+          .i32("tileRows")
+          .i32("heads")
+          .i32("kvHeads")
+          .i32("headDim")
+          .f32("scale")
+          .build();
+
+  private final CudaStream stream;
+
+  /** The last of each is in use; older ones stay, because captured graphs know their addresses. */
+  private final List<DeviceBuffer> partials = new ArrayList<>();
+
+  private final List<DeviceBuffer> arrivals = new ArrayList<>();
+
+  Attention(CudaStream stream) {
+    this.stream = stream;
+  }
+
+  static List<KernelSpec> specs() {
+    List<KernelSpec> specs = new ArrayList<>();
+    for (int dim = 16; dim <= CudaKvCache.MAX_HEAD_DIM; dim += 16) {
+      specs.add(decodeSpec(dim));
+      specs.add(prefillSpec(dim));
+    }
+    return specs;
+  }
+
+  private static KernelSpec decodeSpec(int dim) {
+    return DECODE.withEntry("attention_decode_sm90", "attention_decode_d" + dim);
+  }
+
+  private static KernelSpec prefillSpec(int dim) {
+    return PREFILL.withEntry("attention_prefill_sm90", "attention_prefill_d" + dim);
+  }
+
+  private static float scale(AttentionShape shape) {
+    return (float) (LOG2_E / Math.sqrt(shape.headDim()));
+  }
+
+  /** Most spans of a row whose block table has {@code stride} entries. */
+  static int spans(int stride) {
+    long tokens = (long) stride * CudaKvCache.TOKENS;
+    return (int) Math.min(MAX_SPANS, (tokens - 1) / SPAN + 1);
+  }
+
+  /** Blocks of the grid that share a kv head, 8 query heads each. */
+  private static int groups(AttentionShape shape) {
+    return shape.kvHeads() * ((shape.heads() / shape.kvHeads() - 1) / GROUP_HEADS + 1);
+  }
+
+  static long partialBytes(AttentionShape shape, int rows, int spans) {
+    return (long) rows
+        * groups(shape)
+        * spans
+        * GROUP_HEADS
+        * (CudaKvCache.paddedDim(shape) + 2)
+        * Float.BYTES;
+  }
+
+  /**
+   * Queues the attention of rows that go on by one token.
+   *
+   * @param early the step's inputs and the keys of earlier tokens were there before the running
+   *     graph began, and no two rows are of one sequence
+   */
+  void decode(
+      TiledActivations y,
+      TiledActivations qkv,
+      CudaKvCache cache,
+      int layer,
+      CudaStep step,
+      int rows,
+      boolean early) {
+    AttentionShape shape = cache.shape();
+    int dim = CudaKvCache.paddedDim(shape);
+    int spans = spans(step.stride());
+    reserve(partials, partialBytes(shape, rows, spans), false);
+    reserve(arrivals, (long) rows * groups(shape) * Integer.BYTES, true);
+    LaunchGeometry geometry =
+        LaunchGeometry.of(1, THREADS)
+            .withGrid(spans, groups(shape), rows)
+            .withShared(DECODE_BLOCKS * 2 * dim * CudaKvCache.TOKENS * Short.BYTES)
+            .overlapping();
+    stream.launch(
+        decodeSpec(dim),
+        geometry,
+        y.address(),
+        qkv.address(),
+        cache.layerAddress(layer),
+        step.positions(),
+        step.rowSequences(),
+        step.blockTables(),
+        last(partials).address(),
+        last(arrivals).address(),
+        step.stride(),
+        y.tileRows(),
+        shape.heads(),
+        shape.kvHeads(),
+        shape.headDim(),
+        early ? 1 : 0,
+        scale(shape));
+  }
+
+  /** Queues the attention of rows of prompts. */
+  void prefill(
+      TiledActivations y,
+      TiledActivations qkv,
+      CudaKvCache cache,
+      int layer,
+      CudaStep step,
+      int rows) {
+    AttentionShape shape = cache.shape();
+    int dim = CudaKvCache.paddedDim(shape);
+    int stageBytes = PROMPT_BLOCKS * 2 * dim * CudaKvCache.TOKENS * Short.BYTES;
+    LaunchGeometry geometry =
+        LaunchGeometry.of(1, THREADS)
+            .withGrid((rows - 1) / PROMPT_ROWS + 1, shape.heads(), 1)
+            .withShared(PROMPT_STAGES * stageBytes)
+            .overlapping();
+    stream.launch(
+        prefillSpec(dim),
+        geometry,
+        y.address(),
+        qkv.address(),
+        cache.layerAddress(layer),
+        step.positions(),
+        step.rowSequences(),
+        step.blockTables(),
+        step.stride(),
+        rows,
+        y.tileRows(),
+        shape.heads(),
+        shape.kvHeads(),
+        shape.headDim(),
+        scale(shape));
+  }
+
+  private void reserve(List<DeviceBuffer> buffers, long bytes, boolean zeroed) {
+    if (buffers.isEmpty() || last(buffers).bytes() < bytes) {
+      DeviceBuffer buffer = stream.device().memory().allocate(bytes, "attention workspace");
+      if (zeroed) {
+        stream.fill(buffer.address(), 0, bytes);
+      }
+      buffers.add(buffer);
+    }
+  }
+
+  private static DeviceBuffer last(List<DeviceBuffer> buffers) {
+    return buffers.get(buffers.size() - 1);
+  }
+
+  @Override
+  public void close() {
+    partials.forEach(DeviceBuffer::close);
+    arrivals.forEach(DeviceBuffer::close);
+  }
+}

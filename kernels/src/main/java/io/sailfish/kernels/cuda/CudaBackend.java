@@ -1,0 +1,347 @@
+package io.sailfish.kernels.cuda;
+
+import io.sailfish.kernels.AttentionShape;
+import io.sailfish.kernels.Backend;
+import io.sailfish.kernels.BackendProvider;
+import io.sailfish.kernels.IntTensor;
+import io.sailfish.kernels.KernelException;
+import io.sailfish.kernels.KvCache;
+import io.sailfish.kernels.Ops;
+import io.sailfish.kernels.StepInputs;
+import io.sailfish.kernels.Tensor;
+import io.sailfish.kernels.Weight;
+import io.sailfish.kernels.WeightSource;
+import io.sailfish.kernels.format.packed.PackedLayout;
+import java.util.List;
+
+/**
+ * One card. Activations are fp16 with fp32 sums, weights packed to 4 bits where the checkpoint has
+ * them so and fp16 otherwise, keys and values fp16. All work goes to one stream; memory is taken
+ * from the device's pool and given back with {@link #close()}.
+ */
+public final class CudaBackend implements Backend {
+  /** The attention and dense kernels use Hopper's instructions. */
+  private static final int COMPUTE_CAPABILITY = 90;
+
+  /** Rows of recorded steps; a batch is filled up to the next of them. */
+  private static final int[] STEP_ROWS = {1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256};
+
+  private final CudaDevice device;
+  private final CudaStream stream;
+  private final MemoryScope scope;
+  private final Staging staging;
+  private final Products products;
+  private final Attention attention;
+  private final StepGraphs graphs = new StepGraphs();
+  private final Ops decodeOps;
+  private final Ops promptOps;
+  private WeightUpload upload;
+  private Thread current = Thread.currentThread();
+
+  private CudaBackend(CudaDevice device) {
+    this.device = device;
+    stream = device.newStream();
+    scope = device.memory().scope();
+    staging = new Staging(device);
+    products = new Products(stream);
+    attention = new Attention(stream);
+    decodeOps = new CudaOps(this, products, attention, false);
+    promptOps = new CudaOps(this, products, attention, true);
+  }
+
+  /**
+   * Opens a card by its number.
+   *
+   * @throws CudaException when there is none, or it is none that the kernels serve
+   */
+  public static CudaBackend open(int ordinal) {
+    String refusal = refusal(ordinal);
+    if (refusal != null) {
+      throw new CudaException(refusal);
+    }
+    CudaDevice device = CudaDevice.open(ordinal);
+    try {
+      return new CudaBackend(device);
+    } catch (RuntimeException | Error e) {
+      device.close();
+      throw e;
+    }
+  }
+
+  /** Why card {@code ordinal} cannot be used, in words for the user; null when it can. */
+  private static String refusal(int ordinal) {
+    CudaAvailability availability = CudaDevice.availability();
+    if (!availability.available()) {
+      return availability.reason();
+    }
+    for (KernelSpec spec : Attention.specs()) {
+      if (!CudaModules.isBuilt(spec.module())) {
+        return "this build carries no device code: build with nvcc (-Dsailfish.cuda=require)";
+      }
+    }
+    try {
+      int capability = CudaDevice.computeCapability(ordinal);
+      return capability == COMPUTE_CAPABILITY
+          ? null
+          : "card %d is sm_%d; the operators on the card are written for sm_%d (H100, H200)"
+              .formatted(ordinal, capability, COMPUTE_CAPABILITY);
+    } catch (CudaException e) {
+      return e.getMessage();
+    }
+  }
+
+  /** For {@link io.sailfish.kernels.Backends}: the first card that the process sees. */
+  public static BackendProvider provider() {
+    return new BackendProvider() {
+      @Override
+      public String id() {
+        return "cuda";
+      }
+
+      @Override
+      public String refusal() {
+        return CudaBackend.refusal(0);
+      }
+
+      @Override
+      public Backend open(int threads) {
+        return CudaBackend.open(0);
+      }
+    };
+  }
+
+  /** The one stream; the card is current for the calling thread afterwards. */
+  public CudaStream stream() {
+    if (Thread.currentThread() != current) {
+      device.makeCurrent();
+      current = Thread.currentThread();
+    }
+    return stream;
+  }
+
+  Staging staging() {
+    return staging;
+  }
+
+  MemoryScope scope() {
+    return scope;
+  }
+
+  /** Whether what is queued now is recorded for {@link #replay}. */
+  boolean recording() {
+    return graphs.recording();
+  }
+
+  @Override
+  public String id() {
+    return "cuda";
+  }
+
+  @Override
+  public String describe() {
+    return "CUDA, " + device.properties().describe() + ", fp16 activations";
+  }
+
+  @Override
+  public Ops ops() {
+    return decodeOps;
+  }
+
+  @Override
+  public Ops promptOps() {
+    return promptOps;
+  }
+
+  @Override
+  public boolean separatesPrompts() {
+    return true;
+  }
+
+  @Override
+  public int replayRows(int rows) {
+    for (int bucket : STEP_ROWS) {
+      if (bucket >= rows) {
+        return bucket;
+      }
+    }
+    int largest = STEP_ROWS[STEP_ROWS.length - 1];
+    return (rows + largest - 1) / largest * largest;
+  }
+
+  @Override
+  public void replay(Object key, Runnable work) {
+    graphs.run(stream(), key, work);
+  }
+
+  @Override
+  public Tensor floats(int rows, int cols, String purpose) {
+    return tensor(rows, cols, purpose, false);
+  }
+
+  @Override
+  public Tensor exact(int rows, int cols, String purpose) {
+    return tensor(rows, cols, purpose, true);
+  }
+
+  private CudaTensor tensor(int rows, int cols, String purpose, boolean exact) {
+    return new CudaTensor(
+        purpose, rows, cols, exact, zeroed(CudaTensor.bytes(rows, cols, exact), purpose));
+  }
+
+  private DeviceBuffer zeroed(long bytes, String purpose) {
+    CudaStream queue = stream();
+    DeviceBuffer buffer = scope.allocate(bytes, purpose);
+    queue.fill(buffer.address(), 0, bytes);
+    return buffer;
+  }
+
+  @Override
+  public IntTensor ints(int length, String purpose) {
+    return new CudaInts(length, zeroed((long) length * Integer.BYTES, purpose));
+  }
+
+  @Override
+  public Weight weight(String name, List<WeightSource> parts) {
+    return pack(name, parts, false, WeightPacking.packable(parts));
+  }
+
+  @Override
+  public Weight gatedWeight(String name, WeightSource gate, WeightSource up) {
+    List<WeightSource> parts = List.of(gate, up);
+    Arguments.same("weight " + name, "rows of up", gate.rows(), up.rows());
+    return pack(name, parts, true, WeightPacking.packable(parts));
+  }
+
+  @Override
+  public Weight vocabularyWeight(String name, WeightSource source) {
+    return pack(name, List.of(source), false, false);
+  }
+
+  private Weight pack(String name, List<WeightSource> parts, boolean gated, boolean packed) {
+    if (parts.isEmpty()) {
+      throw new KernelException("weight " + name, "parts", "at least one", 0);
+    }
+    for (WeightSource part : parts) {
+      Arguments.same("weight " + name, part.name() + ".cols", parts.get(0).cols(), part.cols());
+      Arguments.atLeast("weight " + name, part.name() + ".rows", 1, part.rows());
+      part.format().rowBytes(part.cols()); // refuses rows of broken blocks
+    }
+    stream();
+    if (upload == null) {
+      upload = new WeightUpload(stream);
+    }
+    WeightPacking packing = new WeightPacking(device, upload, scope);
+    if (!packed) {
+      return packing.dense(name, parts, gated);
+    }
+    PackedMatrix matrix = packing.packed(name, parts, gated);
+    reserve(matrix.device().layout());
+    return matrix;
+  }
+
+  /** Makes room for products with such weights. */
+  void reserve(PackedLayout layout) {
+    stream();
+    products.reserve(layout);
+  }
+
+  @Override
+  public KvCache kvCache(int layers, int numBlocks, int blockTokens, AttentionShape shape) {
+    CudaKvCache.check(blockTokens, shape);
+    long bytes = layers * numBlocks * CudaKvCache.layerBlockBytes(shape);
+    DeviceBuffer buffer = zeroed(bytes, "keys and values");
+    return new CudaKvCache(layers, numBlocks, shape, buffer.address());
+  }
+
+  @Override
+  public long kvBlockBytes(int layers, int blockTokens, AttentionShape shape) {
+    CudaKvCache.check(blockTokens, shape);
+    return layers * CudaKvCache.layerBlockBytes(shape);
+  }
+
+  @Override
+  public long freeBytes() {
+    stream();
+    return device.memory().freeBytes();
+  }
+
+  @Override
+  public void write(Tensor dst, long offset, float[] src, int srcOffset, int count) {
+    CudaTensor tensor = (CudaTensor) dst;
+    range("write", offset, count, (long) dst.rows() * dst.cols());
+    if (tensor.exact) {
+      long to = tensor.address() + offset * Float.BYTES;
+      staging.upload(stream(), src, srcOffset, count, to);
+      return;
+    }
+    float[] present = tensor.pending() != null ? tensor.pending() : fetch(tensor);
+    tensor.write(present, offset, src, srcOffset, count);
+  }
+
+  @Override
+  public void write(IntTensor dst, int[] src, int count) {
+    range("write", 0, count, dst.length());
+    staging.upload(stream(), src, count, ((CudaInts) dst).address());
+  }
+
+  @Override
+  public void read(Tensor src, long offset, float[] dst, int dstOffset, int count) {
+    CudaTensor tensor = (CudaTensor) src;
+    range("read", offset, count, (long) src.rows() * src.cols());
+    if (tensor.exact) {
+      staging.download(stream(), tensor.address() + offset * Float.BYTES, dst, dstOffset, count);
+      return;
+    }
+    float[] values = tensor.pending() != null ? tensor.pending() : fetch(tensor);
+    System.arraycopy(values, Math.toIntExact(offset), dst, dstOffset, count);
+  }
+
+  /** Waits for what is queued and copies the first {@code count} integers back. */
+  public void read(IntTensor src, int[] dst, int count) {
+    range("read", 0, count, src.length());
+    staging.download(stream(), ((CudaInts) src).address(), dst, count);
+  }
+
+  private float[] fetch(CudaTensor tensor) {
+    long bytes = CudaTensor.bytes(tensor.rows(), tensor.cols(), false);
+    short[] halves = new short[Math.toIntExact(bytes / Short.BYTES)];
+    staging.download(stream(), tensor.address(), halves);
+    return tensor.untile(halves);
+  }
+
+  private static void range(String op, long offset, int count, long length) {
+    Arguments.inRange(op, "offset", 0, length, offset);
+    Arguments.inRange(op, "count", 0, length - offset, count);
+  }
+
+  /** ids[r] = the token with the largest of row r's logits, the lowest of equals; -1 for NaN. */
+  public void argmax(IntTensor ids, Tensor logits, int rows) {
+    CudaTensor own = CudaChecks.exact("argmax", "logits", logits, rows, logits.cols());
+    long to = CudaChecks.ints("argmax", "ids", ids, rows);
+    RowKernels.argmax(stream(), to, own.address(), logits.cols(), rows);
+  }
+
+  /** Makes of a step's inputs those of the next, in which each row goes on with its token. */
+  public void advance(StepInputs step, IntTensor ids, int rows) {
+    long from = CudaChecks.ints("advance", "ids", ids, rows);
+    RowKernels.advance(stream(), CudaStep.of(step), from, rows);
+  }
+
+  @Override
+  public void close() {
+    stream();
+    if (!device.lost()) {
+      stream.synchronize();
+    }
+    graphs.close();
+    if (upload != null) {
+      upload.close();
+    }
+    staging.close();
+    attention.close();
+    products.close();
+    scope.close();
+    stream.close();
+    device.close();
+  }
+}

@@ -1,0 +1,130 @@
+package io.sailfish.kernels.cuda;
+
+import io.sailfish.kernels.KernelException;
+import io.sailfish.kernels.Tensor;
+import io.sailfish.kernels.format.HalfFloat;
+import io.sailfish.kernels.format.TwoByteFloat;
+
+/**
+ * Activations on the card: fp16 in the tiles of {@link TiledActivations}, whose height depends on
+ * how many rows an operator worked on, or plain fp32 rows ({@code exact}).
+ *
+ * <p>Values that the host wrote to a tiled tensor stay on the host until an operator reads them:
+ * only then is it known how they have to be tiled.
+ */
+final class CudaTensor implements Tensor {
+  final String purpose;
+  final boolean exact;
+  private final int rows;
+  private final int cols;
+  private final DeviceBuffer buffer;
+
+  /** Height of the tiles that hold the present contents; 0 while they are all zero. */
+  private int tileRows;
+
+  /** What the host wrote and no operator has read yet, row-major; null if nothing. */
+  private float[] pending;
+
+  CudaTensor(String purpose, int rows, int cols, boolean exact, DeviceBuffer buffer) {
+    this.purpose = purpose;
+    this.rows = rows;
+    this.cols = cols;
+    this.exact = exact;
+    this.buffer = buffer;
+  }
+
+  /** Bytes for any height of tiles. */
+  static long bytes(int rows, int cols, boolean exact) {
+    int tiles = (rows - 1) / PrefillGemm.TILE_ROWS + 1;
+    return exact
+        ? (long) rows * cols * Float.BYTES
+        : TiledActivations.bytes(PrefillGemm.TILE_ROWS, tiles, cols);
+  }
+
+  @Override
+  public int rows() {
+    return rows;
+  }
+
+  @Override
+  public int cols() {
+    return cols;
+  }
+
+  long address() {
+    return buffer.address();
+  }
+
+  int tileRows() {
+    return tileRows;
+  }
+
+  /** The tensor as an operator writes it; what was there before is gone. */
+  TiledActivations written(int tileRows) {
+    pending = null;
+    this.tileRows = tileRows;
+    return view(tileRows);
+  }
+
+  /** The tensor as it is, in tiles of a height that an operator wants to read. */
+  TiledActivations read(String operator, int wantedTileRows, CudaStream stream, Staging staging) {
+    if (pending != null) {
+      staging.upload(stream, tile(wantedTileRows), address());
+      pending = null;
+      tileRows = wantedTileRows;
+    }
+    if (tileRows != wantedTileRows && tileRows != 0) {
+      throw new KernelException(
+          operator, purpose, "rows in tiles of " + wantedTileRows, "tiles of " + tileRows);
+    }
+    return view(wantedTileRows);
+  }
+
+  /** The tensor in the tiles it has; in the tallest if it has none yet. */
+  TiledActivations readAsIs(CudaStream stream, Staging staging) {
+    int present = tileRows == 0 || pending != null ? PrefillGemm.TILE_ROWS : tileRows;
+    return read("gatherRows", present, stream, staging);
+  }
+
+  private TiledActivations view(int tileRows) {
+    return new TiledActivations(
+        TwoByteFloat.F16, tileRows, (rows - 1) / tileRows + 1, cols, address());
+  }
+
+  /** Takes values from the host into a tiled tensor. */
+  void write(float[] present, long offset, float[] src, int srcOffset, int count) {
+    pending = present;
+    System.arraycopy(src, srcOffset, pending, Math.toIntExact(offset), count);
+  }
+
+  float[] pending() {
+    return pending;
+  }
+
+  private short[] tile(int tileRows) {
+    TiledActivations shape = view(tileRows);
+    short[] halves = new short[Math.toIntExact(shape.bytes() / Short.BYTES)];
+    for (int row = 0; row < rows; row++) {
+      for (int col = 0; col < cols; col++) {
+        halves[(int) shape.index(row, col)] =
+            (short) HalfFloat.fromFloat(pending[row * cols + col]);
+      }
+    }
+    return halves;
+  }
+
+  /** Row-major values out of the tensor's bytes. */
+  float[] untile(short[] halves) {
+    float[] values = new float[Math.multiplyExact(rows, cols)];
+    if (tileRows == 0) {
+      return values;
+    }
+    TiledActivations shape = view(tileRows);
+    for (int row = 0; row < rows; row++) {
+      for (int col = 0; col < cols; col++) {
+        values[row * cols + col] = HalfFloat.toFloat(halves[(int) shape.index(row, col)]);
+      }
+    }
+    return values;
+  }
+}

@@ -1,0 +1,93 @@
+package io.sailfish.kernels.cuda;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/** Twin of gemm_dense_sm90.cu: products with dense fp16 weights on Hopper, any number of rows. */
+final class DenseGemm {
+  private static final String OPERATOR = "dense gemm";
+  private static final String MODULE = "gemm_dense_sm90";
+  private static final int THREADS = 384;
+  private static final int STEP = 64;
+  private static final int MAX_STAGES = 12;
+  private static final int SHARED_BYTES = 220 << 10;
+
+  /** {rows of a tile, tiles for one reading of the weights}. */
+  private static final int[][] ENTRIES = {
+    {8, 1}, {16, 1}, {32, 1}, {64, 1}, {64, 2}, {64, 4}, {128, 1}
+  };
+
+  private static final KernelSpec SHAPE =
+      KernelSpec.kernel("", "")
+          .in("weights")
+          .in("x")
+          .out("y")
+          .i32("epilogue")
+          .i32("columns")
+          .i32("groups")
+          .i32("panels")
+          .i32("rows")
+          .i32("tiles")
+          .i32("stages")
+          .build();
+
+  /** What becomes of a product, in the order of the kernel's enum. */
+  enum Epilogue {
+    STORE,
+    ADD,
+    SWIGLU,
+    FLOATS
+  }
+
+  private DenseGemm() {}
+
+  static List<KernelSpec> specs() {
+    List<KernelSpec> specs = new ArrayList<>();
+    for (int[] entry : ENTRIES) {
+      specs.add(spec(entry[0], entry[1]));
+    }
+    return specs;
+  }
+
+  private static KernelSpec spec(int tileRows, int together) {
+    return SHAPE.withEntry(MODULE, "gemm_dense_f16_r%dx%d".formatted(tileRows, together));
+  }
+
+  /** Tiles that share one reading of the weights; no more than there are. */
+  static int together(int tileRows, int tiles) {
+    return tileRows != 64 || tiles == 1 ? 1 : tiles == 2 ? 2 : 4;
+  }
+
+  /**
+   * Queues a product of {@code rows} rows.
+   *
+   * @param y address of activations tiled as x, or of fp32 rows for {@link Epilogue#FLOATS}
+   */
+  static void launch(
+      CudaStream stream, Epilogue epilogue, long y, TiledActivations x, DenseMatrix w, int rows) {
+    Arguments.inRange(OPERATOR, "rows", 1, x.rows(), rows);
+    Arguments.same(OPERATOR, "columns of x", w.cols(), x.cols());
+    Arguments.aligned(OPERATOR, "y", y, epilogue == Epilogue.FLOATS ? 16 : 128);
+    int tiles = (rows - 1) / x.tileRows() + 1;
+    int together = together(x.tileRows(), tiles);
+    int panels = DenseMatrix.panels(w.rows());
+    int jobs = Math.multiplyExact(panels, (tiles - 1) / together + 1);
+    int stageBytes = (DenseMatrix.PANEL + together * x.tileRows()) * STEP * Short.BYTES;
+    int stages = Math.min(MAX_STAGES, SHARED_BYTES / stageBytes);
+    stream.launch(
+        spec(x.tileRows(), together),
+        LaunchGeometry.of(Math.min(jobs, stream.device().properties().multiprocessors()), THREADS)
+            .withShared(stages * stageBytes)
+            .overlapping(),
+        w.address(),
+        x.address(),
+        y,
+        epilogue.ordinal(),
+        w.rows(),
+        DenseMatrix.paddedCols(w.cols()) / DenseMatrix.PANEL,
+        panels,
+        rows,
+        tiles,
+        stages);
+  }
+}

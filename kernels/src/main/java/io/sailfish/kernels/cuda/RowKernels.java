@@ -1,0 +1,233 @@
+package io.sailfish.kernels.cuda;
+
+import io.sailfish.kernels.AttentionShape;
+import java.util.List;
+
+/**
+ * Twins of the kernels that work row by row: embed.cu, rms_norm.cu, rope_append.cu, move_rows.cu,
+ * choose.cu. Shapes have been checked by {@link CudaOps}; addresses and counts are checked here.
+ */
+final class RowKernels {
+  private static final int PIECE = 8;
+  private static final int ROW_THREADS = 128;
+  private static final int NORM_THREADS = 512;
+  private static final int NORM_ROWS = 8;
+  private static final int ROPE_THREADS = 256;
+  private static final int ROPE_ROWS = 8;
+  private static final int ROPE_UNITS = ROPE_THREADS / ROPE_ROWS;
+  private static final int ARGMAX_THREADS = 1024;
+  private static final int COPY_THREADS = 256;
+  private static final int COPY_BLOCKS = 8;
+
+  /** What {@link #rope} does, in the bits of the kernel's mode. */
+  static final int ROTATE = 1;
+
+  static final int APPEND = 2;
+
+  private static final KernelSpec EMBED =
+      KernelSpec.kernel("embed", "embed_f16")
+          .out("y")
+          .in("table")
+          .in("tokenIds")
+          .i32("pieces")
+          .i32("tileRows")
+          .i32("vocabulary")
+          .build();
+  private static final KernelSpec NORM =
+      KernelSpec.kernel("rms_norm", "rms_norm_f16")
+          .out("y")
+          .in("x")
+          .in("weight")
+          .f32("eps")
+          .i32("cols")
+          .i32("rows")
+          .i32("pieces")
+          .i32("tileRows")
+          .build();
+  private static final KernelSpec NORM_PROMPT = NORM.withEntry("rms_norm", "rms_norm_rows_f16");
+  private static final KernelSpec ROPE =
+      KernelSpec.kernel("rope_append", "rope_append_f16")
+          .out("qkv")
+          .in("cosSin")
+          .in("positions")
+          .in("slots")
+          .out("cache")
+          .i32("rows")
+          .i32("tileRows")
+          .i32("pieces")
+          .i32("heads")
+          .i32("kvHeads")
+          .i32("headDim")
+          .i32("interleaved")
+          .i32("mode")
+          .build();
+  private static final KernelSpec GATHER =
+      KernelSpec.kernel("move_rows", "gather_rows_f16")
+          .out("y")
+          .in("x")
+          .in("rowIds")
+          .i32("pieces")
+          .i32("tileRowsY")
+          .i32("tileRowsX")
+          .build();
+  private static final KernelSpec KV_COPY =
+      KernelSpec.kernel("move_rows", "kv_copy_f16")
+          .out("cache")
+          .i64("layerPieces")
+          .i32("blockPieces")
+          .i32("fromBlock")
+          .i32("toBlock")
+          .build();
+  private static final KernelSpec ARGMAX =
+      KernelSpec.kernel("choose", "argmax_f32").out("ids").in("logits").i32("vocabulary").build();
+  private static final KernelSpec ADVANCE =
+      KernelSpec.kernel("choose", "advance_rows")
+          .out("tokenIds")
+          .out("positions")
+          .out("slots")
+          .in("ids")
+          .in("rowSequences")
+          .in("blockTables")
+          .i32("stride")
+          .i32("rows")
+          .build();
+
+  static final List<KernelSpec> SPECS =
+      List.of(EMBED, NORM, NORM_PROMPT, ROPE, GATHER, KV_COPY, ARGMAX, ADVANCE);
+
+  private RowKernels() {}
+
+  private static int pieces(TiledActivations rows) {
+    return rows.paddedCols() / PIECE;
+  }
+
+  private static LaunchGeometry each(int blocks, int threads) {
+    return LaunchGeometry.of(blocks, threads).overlapping();
+  }
+
+  static void embed(
+      CudaStream stream, TiledActivations y, DenseMatrix table, long tokenIds, int rows) {
+    Arguments.inRange("embed", "rows", 1, y.rows(), rows);
+    stream.launch(
+        EMBED,
+        each(rows, ROW_THREADS),
+        y.address(),
+        table.address(),
+        tokenIds,
+        pieces(y),
+        y.tileRows(),
+        table.rows());
+  }
+
+  /**
+   * @param weight address of fp32 {@code [cols]}
+   * @param prompt whether the rows are a prompt's: eight of them a block
+   */
+  static void norm(
+      CudaStream stream,
+      TiledActivations y,
+      TiledActivations x,
+      long weight,
+      float eps,
+      int rows,
+      boolean prompt) {
+    Arguments.inRange("rmsNorm", "rows", 1, x.rows(), rows);
+    stream.launch(
+        prompt ? NORM_PROMPT : NORM,
+        each(prompt ? (rows - 1) / NORM_ROWS + 1 : rows, NORM_THREADS),
+        y.address(),
+        x.address(),
+        weight,
+        eps,
+        x.cols(),
+        rows,
+        pieces(x),
+        x.tileRows());
+  }
+
+  /**
+   * @param mode {@link #ROTATE}, {@link #APPEND} or both
+   * @param cosSin 0 unless it rotates; so is {@code positions}
+   * @param layerCache 0 unless it appends; so is {@code slots}
+   */
+  static void rope(
+      CudaStream stream,
+      TiledActivations qkv,
+      RopeInputs in,
+      AttentionShape shape,
+      boolean interleaved,
+      int mode,
+      int rows) {
+    Arguments.inRange("rope", "rows", 1, qkv.rows(), rows);
+    int heads = shape.heads() + 2 * shape.kvHeads();
+    int units = heads * (shape.headDim() % 16 == 0 ? shape.headDim() / 16 : 1);
+    LaunchGeometry geometry =
+        LaunchGeometry.of(1, ROPE_THREADS)
+            .withGrid((rows - 1) / ROPE_ROWS + 1, (units - 1) / ROPE_UNITS + 1, 1)
+            .overlapping();
+    stream.launch(
+        ROPE,
+        geometry,
+        qkv.address(),
+        in.cosSin(),
+        in.positions(),
+        in.slots(),
+        in.layerCache(),
+        rows,
+        qkv.tileRows(),
+        pieces(qkv),
+        shape.heads(),
+        shape.kvHeads(),
+        shape.headDim(),
+        interleaved ? 1 : 0,
+        mode);
+  }
+
+  /** Device addresses; 0 where a mode does not need one. */
+  record RopeInputs(long cosSin, long positions, long slots, long layerCache) {}
+
+  static void gather(
+      CudaStream stream, TiledActivations y, TiledActivations x, long rowIds, int rows) {
+    Arguments.inRange("gatherRows", "rows", 1, y.rows(), rows);
+    stream.launch(
+        GATHER,
+        each(rows, ROW_THREADS),
+        y.address(),
+        x.address(),
+        rowIds,
+        pieces(x),
+        y.tileRows(),
+        x.tileRows());
+  }
+
+  static void kvCopy(CudaStream stream, CudaKvCache cache, int fromBlock, int toBlock) {
+    long blockPieces = CudaKvCache.layerBlockBytes(cache.shape()) / 16;
+    stream.launch(
+        KV_COPY,
+        LaunchGeometry.of(1, COPY_THREADS).withGrid(cache.layers(), COPY_BLOCKS, 1).overlapping(),
+        cache.address(),
+        cache.layerBytes() / 16,
+        Math.toIntExact(blockPieces),
+        fromBlock,
+        toBlock);
+  }
+
+  static void argmax(CudaStream stream, long ids, long logits, int vocabulary, int rows) {
+    Arguments.aligned("argmax", "logits", logits, 16);
+    stream.launch(ARGMAX, each(rows, ARGMAX_THREADS), ids, logits, vocabulary);
+  }
+
+  static void advance(CudaStream stream, CudaStep step, long ids, int rows) {
+    stream.launch(
+        ADVANCE,
+        each((rows - 1) / ROW_THREADS + 1, ROW_THREADS),
+        step.tokenIds(),
+        step.positions(),
+        step.slots(),
+        ids,
+        step.rowSequences(),
+        step.blockTables(),
+        step.stride(),
+        rows);
+  }
+}

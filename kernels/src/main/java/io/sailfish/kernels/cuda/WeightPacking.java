@@ -1,0 +1,147 @@
+package io.sailfish.kernels.cuda;
+
+import io.sailfish.kernels.KernelException;
+import io.sailfish.kernels.WeightSource;
+import io.sailfish.kernels.format.TwoByteFloat;
+import io.sailfish.kernels.format.packed.CodeMatrix;
+import io.sailfish.kernels.format.packed.FusedCodes;
+import io.sailfish.kernels.format.packed.PackedLayout;
+import io.sailfish.kernels.format.packed.SourceCodes;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.IntStream;
+
+/**
+ * Brings a checkpoint's weights to the card. Parts that are all Q4_0 or all Q4_1 are packed without
+ * loss; anything else, and parts of different formats, becomes dense fp16, each weight rounded once
+ * (relative error at most 2^-11; none for F16 and for Q8_0 only where scale times code fits 11
+ * bits).
+ */
+final class WeightPacking {
+  private final CudaDevice device;
+  private final WeightUpload upload;
+  private final MemoryScope scope;
+
+  WeightPacking(CudaDevice device, WeightUpload upload, MemoryScope scope) {
+    this.device = device;
+    this.upload = upload;
+    this.scope = scope;
+  }
+
+  static boolean packable(List<WeightSource> parts) {
+    return parts.stream()
+        .allMatch(
+            p -> SourceCodes.isPackable(p.format()) && p.format().equals(parts.get(0).format()));
+  }
+
+  /** Parts stacked, or the outputs of two parts by turns. */
+  PackedMatrix packed(String name, List<WeightSource> parts, boolean gated) {
+    int outputs = parts.stream().mapToInt(WeightSource::rows).sum();
+    PackedLayout layout = SourceCodes.layout(parts.get(0), outputs);
+    List<CodeMatrix> codes = new ArrayList<>();
+    for (WeightSource part : parts) {
+      codes.add(new SourceCodes(part));
+    }
+    CodeMatrix matrix =
+        gated
+            ? FusedCodes.interleaved(codes.get(0), codes.get(1))
+            : FusedCodes.stacked(codes, parts.stream().mapToInt(WeightSource::rows).toArray());
+    LargestScale watched = new LargestScale(matrix, layout);
+    DeviceWeight weight = upload.upload(name, layout, watched, null, scope);
+    return new PackedMatrix(gated, weight, PrefillGemm.scaleExponent(watched.value()));
+  }
+
+  /** The same as dense fp16. */
+  DenseMatrix dense(String name, List<WeightSource> parts, boolean gated) {
+    int rows = parts.stream().mapToInt(WeightSource::rows).sum();
+    int cols = parts.get(0).cols();
+    DeviceBuffer buffer = scope.allocate(DenseMatrix.bytes(rows, cols), name);
+    long panelBytes = DenseMatrix.panelBytes(cols);
+    IntStream.range(0, DenseMatrix.panels(rows))
+        .parallel()
+        .forEach(
+            panel -> {
+              byte[] bytes = panel(name, parts, gated, rows, panel);
+              synchronized (upload) {
+                device.makeCurrent();
+                upload.send(bytes, bytes.length, buffer.address() + panel * panelBytes);
+              }
+            });
+    device.makeCurrent();
+    return new DenseMatrix(name, rows, cols, gated, buffer.address());
+  }
+
+  private static byte[] panel(
+      String name, List<WeightSource> parts, boolean gated, int rows, int panel) {
+    int cols = parts.get(0).cols();
+    byte[] bytes = new byte[Math.toIntExact(DenseMatrix.panelBytes(cols))];
+    ByteBuffer out = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
+    float[] values = new float[cols];
+    int first = panel * DenseMatrix.PANEL;
+    for (int output = first; output < Math.min(rows, first + DenseMatrix.PANEL); output++) {
+      readRow(parts, gated, output, values);
+      for (int k = 0; k < cols; k++) {
+        short half = TwoByteFloat.F16.encode(values[k]);
+        if ((half & 0x7c00) == 0x7c00 && Float.isFinite(values[k])) {
+          throw new KernelException(
+              "weight " + name, "output " + output, "values that fp16 holds", values[k]);
+        }
+        out.putShort(2 * DenseMatrix.indexInPanel(output, k), half);
+      }
+    }
+    return bytes;
+  }
+
+  private static void readRow(List<WeightSource> parts, boolean gated, int output, float[] values) {
+    int part = gated ? output & 1 : 0;
+    int row = gated ? output >> 1 : output;
+    while (!gated && row >= parts.get(part).rows()) {
+      row -= parts.get(part++).rows();
+    }
+    WeightSource source = parts.get(part);
+    int rowBytes = Math.toIntExact(source.format().rowBytes(source.cols()));
+    ByteBuffer encoded = ByteBuffer.allocate(rowBytes).order(ByteOrder.LITTLE_ENDIAN);
+    source.readRows(row, 1, encoded);
+    source.format().codec().decode(encoded, 0, values, 0, source.cols());
+  }
+
+  /** Hands a matrix on and remembers its largest scale in magnitude. */
+  private static final class LargestScale implements CodeMatrix {
+    private final CodeMatrix matrix;
+    private final PackedLayout layout;
+
+    /** Bits of a non-negative float, which order as the floats do. */
+    private final AtomicInteger largest = new AtomicInteger();
+
+    LargestScale(CodeMatrix matrix, PackedLayout layout) {
+      this.matrix = matrix;
+      this.layout = layout;
+    }
+
+    float value() {
+      return Float.intBitsToFloat(largest.get());
+    }
+
+    @Override
+    public void codes(int output, byte[] dst, int dstOffset) {
+      matrix.codes(output, dst, dstOffset);
+    }
+
+    @Override
+    public void scales(int output, short[] dst, int dstOffset) {
+      matrix.scales(output, dst, dstOffset);
+      for (int group = 0; group < layout.groups(); group++) {
+        float scale = Math.abs(layout.scaleType().decode(dst[dstOffset + group]));
+        largest.accumulateAndGet(Float.floatToIntBits(scale), Math::max);
+      }
+    }
+
+    @Override
+    public void zeros(int output, short[] dst, int dstOffset) {
+      matrix.zeros(output, dst, dstOffset);
+    }
+  }
+}

@@ -1,0 +1,64 @@
+package io.sailfish.kernels.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.sailfish.kernels.AttentionShape;
+import io.sailfish.kernels.KernelException;
+import org.junit.jupiter.api.Test;
+
+class AttentionGeometryTest {
+  private static final AttentionShape LLAMA = new AttentionShape(32, 8, 128);
+
+  /** What attention_decode_sm90.cu computes for a row. */
+  private static int spansOfRow(int position) {
+    int span = 256;
+    while ((position + span) / span > 64) {
+      span *= 2;
+    }
+    return (position + span) / span;
+  }
+
+  @Test
+  void theGridHoldsTheSpansOfEveryRow() {
+    for (int stride = 1; stride <= 8192; stride = stride * 3 / 2 + 1) {
+      int most = 0;
+      for (int position = 0; position < 16 * stride; position += 1 + position / 50) {
+        most = Math.max(most, spansOfRow(position));
+      }
+      assertTrue(Attention.spans(stride) >= most, "stride " + stride);
+    }
+    assertEquals(1, Attention.spans(16));
+    assertEquals(2, Attention.spans(17));
+    assertEquals(64, Attention.spans(8192));
+  }
+
+  @Test
+  void partialSumsAreOfEightHeadsEach() {
+    assertEquals(3L * 8 * 5 * 8 * 130 * 4, Attention.partialBytes(LLAMA, 3, 5));
+    AttentionShape wide = new AttentionShape(20, 1, 24);
+    assertEquals(1L * 3 * 1 * 8 * 34 * 4, Attention.partialBytes(wide, 1, 1));
+  }
+
+  @Test
+  void theCacheRefusesWhatTheKernelsDoNotServe() {
+    CudaKvCache.check(16, LLAMA);
+    String message =
+        assertThrows(KernelException.class, () -> CudaKvCache.check(8, LLAMA)).getMessage();
+    assertTrue(message.contains("blockTokens: expected 16, got 8"), message);
+    for (int headDim : new int[] {20, 136}) {
+      AttentionShape shape = new AttentionShape(2, 1, headDim);
+      message = assertThrows(KernelException.class, () -> CudaKvCache.check(16, shape)).getMessage();
+      assertTrue(message.contains("headDim"), message);
+    }
+  }
+
+  @Test
+  void blocksOfALayerLieSideBySide() {
+    CudaKvCache cache = new CudaKvCache(3, 10, new AttentionShape(4, 2, 24), 1 << 20);
+    assertEquals(2 * 2 * 16 * 32 * 2, CudaKvCache.layerBlockBytes(cache.shape()));
+    assertEquals(3 * CudaKvCache.layerBlockBytes(cache.shape()), cache.blockBytes());
+    assertEquals((1 << 20) + 2 * 10 * 4096, cache.layerAddress(2));
+  }
+}

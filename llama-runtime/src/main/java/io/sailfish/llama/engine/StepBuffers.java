@@ -1,0 +1,89 @@
+package io.sailfish.llama.engine;
+
+import io.sailfish.kernels.Backend;
+import io.sailfish.kernels.IntTensor;
+import io.sailfish.kernels.StepInputs;
+import java.util.Arrays;
+
+/** A step's inputs in backend memory, allocated once for the largest step. */
+final class StepBuffers {
+  private static final int PADDING = -1;
+
+  private final Backend backend;
+  private final IntTensor tokenIds;
+  private final IntTensor positions;
+  private final IntTensor slots;
+  private final IntTensor rowSequences;
+  private final IntTensor queryStarts;
+  private final IntTensor blockTables;
+  private final IntTensor logitRows;
+
+  /**
+   * @param rows rows of the largest step
+   * @param logits most logit rows
+   * @param parts most parts of a step
+   * @param tableEntries entries of all block tables together
+   */
+  StepBuffers(Backend backend, int rows, int logits, int parts, int tableEntries) {
+    this.backend = backend;
+    this.tokenIds = backend.ints(rows, "token ids");
+    this.positions = backend.ints(rows, "positions");
+    this.slots = backend.ints(rows, "KV slots");
+    this.rowSequences = backend.ints(rows, "sequence of each row");
+    this.queryStarts = backend.ints(parts + 1, "first row of each sequence");
+    this.blockTables = backend.ints(tableEntries, "block tables");
+    this.logitRows = backend.ints(logits, "rows that need logits");
+  }
+
+  /** The whole plan. */
+  StepInputs upload(BatchPlan plan) {
+    write(tokenIds, plan.tokenIds());
+    write(positions, plan.positions());
+    write(slots, plan.slots());
+    write(rowSequences, plan.rowSequences());
+    write(queryStarts, plan.queryStarts());
+    write(logitRows, plan.logitRows());
+    return tables(plan, plan.blockTableStride());
+  }
+
+  /**
+   * The plan's block tables, each widened to {@code stride} entries; the step's other inputs follow
+   * with {@link #upload(BatchPlan, StepPass, int)}.
+   */
+  StepInputs tables(BatchPlan plan, int stride) {
+    int own = plan.blockTableStride();
+    int[] tables = plan.blockTables();
+    if (own != stride) {
+      int parts = plan.parts().size();
+      tables = new int[Math.multiplyExact(parts, stride)];
+      for (int part = 0; part < parts; part++) {
+        System.arraycopy(plan.blockTables(), part * own, tables, part * stride, own);
+      }
+    }
+    write(blockTables, tables);
+    return new StepInputs(
+        tokenIds, positions, slots, rowSequences, queryStarts, blockTables, stride, logitRows);
+  }
+
+  /** The rows of one pass, filled up with padding to {@code count} of them. */
+  void upload(BatchPlan plan, StepPass pass, int count) {
+    write(tokenIds, pick(plan.tokenIds(), pass, count, 0));
+    write(positions, pick(plan.positions(), pass, count, PADDING));
+    write(slots, pick(plan.slots(), pass, count, PADDING));
+    write(rowSequences, pick(plan.rowSequences(), pass, count, 0));
+    write(logitRows, pass.logitPlaces());
+  }
+
+  private static int[] pick(int[] values, StepPass pass, int count, int padding) {
+    int[] picked = new int[count];
+    Arrays.fill(picked, padding);
+    for (int i = 0; i < pass.rows().length; i++) {
+      picked[i] = values[pass.rows()[i]];
+    }
+    return picked;
+  }
+
+  private void write(IntTensor dst, int[] values) {
+    backend.write(dst, values, values.length);
+  }
+}
