@@ -3,10 +3,10 @@
 // Operands: qkv tiled fp16 rows (heads + 2 kvHeads) * headDim, y tiled fp16 rows heads * headDim (padding untouched), cache: the layer's keys and values
 //   (ops/rows.cuh), blockTables [sequences][stride]. A row with a negative position gives zeros. headDim: a multiple of 8 up to 128; entry _dD serves head dims
 //   D-15 .. D. Accuracy: weights and values fp16, sums fp32.
-// Work: a block has one row, one kv head (up to 8 of its query heads) and one span of the sequence. span(r) = 256 * 2^k tokens with the smallest k for which
-//   ceil((position + 1) / span) <= 64: a function of the row alone. Warp w of four has the blocks w, w + 4, ... of the span, two of them under way in shared memory
-//   of its own, and a running softmax of its own; the warps are added in order, then the spans in order by the last block of the row to arrive. So a row's bits
-//   depend on nothing but the row.
+// Work: a block has one row, one kv head (up to 8 of its query heads) and one span of the sequence. A row has S = min(64, ceil((position + 1) / 256)) spans; of its
+//   B blocks of 16 tokens span i has [i B / S, (i + 1) B / S): functions of the row alone. Warp w of four has the blocks w, w + 4, ... of the span, two of them
+//   under way in shared memory of its own, and a running softmax of its own; the warps are added in order, then the spans in order by the last block of the row
+//   to arrive. So a row's bits depend on nothing but the row.
 //   Products are transposed, scores^T = K * q^T and y^T = V^T * weights^T, so that the query heads are the n8 of an mma instead of half an m16 of nothing.
 // Grid: (spans, kvHeads * ceil(heads / kvHeads / 8), rows), spans >= the most spans of a row. Block: 128. Dynamic shared memory: 8 * 2 * D * 32 bytes.
 //   partials: fp32 [rows][gridDim.y][spans][8][D + 2]; arrivals: int [rows][gridDim.y], zero before the first launch and left zero. Launches of one stream share them.
@@ -123,10 +123,8 @@ template <int DIM> __device__ __forceinline__ void attend(const DecodeAttention&
     for (int i = 0; i < WARPS * SLOTS; i++) barrierInit(sharedAddress(&arrived[i / SLOTS][i % SLOTS]), 1);
     barrierInitFence();
   }
-  int span = SPAN;
-  while ((length + span - 1) / span > MAX_SPANS) span *= 2;
-  const int spans = (length + span - 1) / span, begin = blockIdx.x * span, end = min(begin + span, length);
-  if (begin >= end) {
+  const int spans = min(MAX_SPANS, (length + SPAN - 1) / SPAN), allBlocks = (length + KV_TOKENS - 1) / KV_TOKENS;
+  if ((int)blockIdx.x >= spans) {  // also a row without tokens
     if (s.early) awaitPredecessor();
     if (length <= 0 && blockIdx.x == 0)
       for (int i = tid; i < numHeads * s.headDim; i += blockDim.x) {
@@ -136,8 +134,9 @@ template <int DIM> __device__ __forceinline__ void attend(const DecodeAttention&
     return;
   }
   __syncthreads();
-  const int blocks = (end - begin + KV_TOKENS - 1) / KV_TOKENS, mine = (blocks - warp + WARPS - 1) / WARPS, lastBlock = (length - 1) / KV_TOKENS;
-  const int* table = s.blockTables + (int64_t)sequence * s.stride + begin / KV_TOKENS + warp;
+  const int firstBlock = blockIdx.x * allBlocks / spans + warp, endBlock = (blockIdx.x + 1) * allBlocks / spans;
+  const int mine = (endBlock - firstBlock + WARPS - 1) / WARPS;
+  const int* table = s.blockTables + (int64_t)sequence * s.stride + firstBlock;
   const uint32_t store = sharedAddress(shared) + warp * SLOTS * H::BLOCK_BYTES;
   // Lane i knows block i of 32 of the warp's.
   int known = lane < mine ? table[lane * WARPS] : 0;
@@ -150,7 +149,7 @@ template <int DIM> __device__ __forceinline__ void attend(const DecodeAttention&
       bulkCopy(store + i % SLOTS * H::BLOCK_BYTES, s.cache + ((int64_t)block * s.kvHeads + kvHead) * (H::BLOCK_BYTES / 2), H::BLOCK_BYTES, bar);
     }
   };
-  auto isNewest = [&](int i) { return begin / KV_TOKENS + warp + i * WARPS == lastBlock; };
+  auto isNewest = [&](int i) { return firstBlock + i * WARPS == allBlocks - 1; };
 #pragma unroll
   for (int i = 0; i < SLOTS; i++)
     if (i < mine && !(s.early && isNewest(i))) bring(i);
@@ -173,7 +172,7 @@ template <int DIM> __device__ __forceinline__ void attend(const DecodeAttention&
   }
   HeadColumns<DIM> work;
   for (int i = 0; i < mine; i++) {
-    const int slot = i % SLOTS, tokens = end - begin - (warp + i * WARPS) * KV_TOKENS;
+    const int slot = i % SLOTS, tokens = length - (firstBlock + i * WARPS) * KV_TOKENS;
     barrierWait(sharedAddress(&arrived[warp][slot]), (i / SLOTS) & 1);
     if (tokens < KV_TOKENS) {  // what lies past the row's end may be anything; weight 0 times NaN would be NaN
       unsigned char* values = shared + (warp * SLOTS + slot) * H::BLOCK_BYTES + H::KEY_BYTES;

@@ -1,5 +1,6 @@
 // The end of a decode step.
-//   argmax_f32      ids[r] = the token with the largest logit, the lowest id of equals; -1 when a logit is NaN. logits: fp32 [rows][vocabulary]. Grid: rows. Block: 1024
+//   argmax_f32      ids[r] = the token with the largest logit, the lowest id of equals; -1 when a logit is NaN. logits: fp32 [rows][vocabulary].
+//                   Grid: (B, rows), B <= 32 blocks share a row. Block: 512. bests: [rows][B]; arrivals: int [rows], zero before the first launch and left zero
 //   advance_rows    the next step's inputs of rows that go on by one token: tokenIds = ids (negative ones become 0), positions + 1, slots from the block tables
 //                   ([sequences][stride], blocks of 16 tokens). Rows with a negative position (padding of a batch) stay as they are. Grid: ceil(rows / 128). Block: 128
 #include "ops/rows.cuh"
@@ -14,41 +15,57 @@ __device__ __forceinline__ Best better(Best a, Best b) {
   return b.value > a.value || (b.value == a.value && b.id < a.id) ? b : a;
 }
 
-extern "C" __global__ void __launch_bounds__(1024) argmax_f32(int* ids, const float* logits, int vocabulary) {
-  __shared__ Best bests[32];
+__device__ __forceinline__ Best bestOfWarp(Best best) {
+#pragma unroll
+  for (int lanes = 16; lanes > 0; lanes /= 2) best = better(best, {__shfl_xor_sync(~0u, best.value, lanes), __shfl_xor_sync(~0u, best.id, lanes)});
+  return best;
+}
+
+extern "C" __global__ void __launch_bounds__(512) argmax_f32(int* ids, const float* logits, float2* bests, int* arrivals, int vocabulary) {
+  __shared__ Best warps[16];
   startSuccessor();
   awaitPredecessor();
-  const float* row = logits + (int64_t)blockIdx.x * vocabulary;
+  const float* row = logits + (int64_t)blockIdx.y * vocabulary;
+  const int blocks = gridDim.x, quads = vocabulary / 4, begin = (int64_t)blockIdx.x * quads / blocks, end = (int64_t)(blockIdx.x + 1) * quads / blocks;
   Best best{-INFINITY, 0x7fffffff};
   auto see = [&](float v, int id) {
     if (v != v) best = {0.f, -1};
     else best = better(best, {v, id});
   };
-  // Rows start on 16 bytes only when the vocabulary is a multiple of 4.
-  if (vocabulary % 4 == 0) {
+  if (vocabulary % 4 == 0) {  // else rows do not start on 16 bytes
     constexpr int AHEAD = 4;
-    for (int i = threadIdx.x; i < vocabulary / 4; i += 1024 * AHEAD) {
+    for (int i = begin + threadIdx.x; i < end; i += 512 * AHEAD) {
       float4 v[AHEAD];
 #pragma unroll
-      for (int u = 0; u < AHEAD; u++) v[u] = i + u * 1024 < vocabulary / 4 ? __ldcs((const float4*)row + i + u * 1024) : make_float4(-INFINITY, -INFINITY, -INFINITY, -INFINITY);
+      for (int u = 0; u < AHEAD; u++) v[u] = __ldcs((const float4*)row + min(i + u * 512, end - 1));
 #pragma unroll
       for (int u = 0; u < AHEAD; u++) {
-        const int id = 4 * (i + u * 1024);
+        const int id = 4 * min(i + u * 512, end - 1);
         see(v[u].x, id), see(v[u].y, id + 1), see(v[u].z, id + 2), see(v[u].w, id + 3);
       }
     }
   } else {
-    for (int i = threadIdx.x; i < vocabulary; i += 1024) see(row[i], i);
+    const int from = (int64_t)blockIdx.x * vocabulary / blocks, to = (int64_t)(blockIdx.x + 1) * vocabulary / blocks;
+    for (int i = from + threadIdx.x; i < to; i += 512) see(row[i], i);
   }
-#pragma unroll
-  for (int lanes = 16; lanes > 0; lanes /= 2) best = better(best, {__shfl_xor_sync(~0u, best.value, lanes), __shfl_xor_sync(~0u, best.id, lanes)});
-  if ((threadIdx.x & 31) == 0) bests[threadIdx.x >> 5] = best;
+  best = bestOfWarp(best);
+  if ((threadIdx.x & 31) == 0) warps[threadIdx.x >> 5] = best;
   __syncthreads();
-  if (threadIdx.x < 32) {
-    best = bests[threadIdx.x];
-#pragma unroll
-    for (int lanes = 16; lanes > 0; lanes /= 2) best = better(best, {__shfl_xor_sync(~0u, best.value, lanes), __shfl_xor_sync(~0u, best.id, lanes)});
-    if (threadIdx.x == 0) ids[blockIdx.x] = best.id < vocabulary ? best.id : 0;  // all -infinity: the first
+  if (threadIdx.x >= 32) return;
+  best = bestOfWarp(threadIdx.x < 16 ? warps[threadIdx.x] : Best{-INFINITY, 0x7fffffff});
+  int last = 0;
+  if (threadIdx.x == 0) {
+    __stcg(bests + blockIdx.y * blocks + blockIdx.x, make_float2(best.value, __int_as_float(best.id)));
+    __threadfence();
+    last = atomicAdd(arrivals + blockIdx.y, 1) == blocks - 1;
+    __threadfence();
+  }
+  if (!__shfl_sync(~0u, last, 0)) return;
+  const float2 other = __ldcg(bests + blockIdx.y * blocks + min((int)threadIdx.x, blocks - 1));
+  best = bestOfWarp({other.x, __float_as_int(other.y)});
+  if (threadIdx.x == 0) {
+    arrivals[blockIdx.y] = 0;
+    ids[blockIdx.y] = best.id < vocabulary ? best.id : 0;  // all -infinity and no id seen: the first
   }
 }
 

@@ -6,23 +6,28 @@
 
 constexpr int THREADS = 512, WARPS = THREADS / 32;
 
-__device__ __forceinline__ void normPiece(uint16_t* to, Piece x, const float* weight, int piece, int cols, float scale) {
+__device__ __forceinline__ void loadWeights(float (&w)[8], const float* weight, int piece, int cols) {
+#pragma unroll
+  for (int i = 0; i < 8; i++) w[i] = 8 * piece + i < cols ? weight[8 * piece + i] : 0.f;
+}
+__device__ __forceinline__ void normPiece(uint16_t* to, Piece x, const float (&w)[8], float scale) {
   float v[8];
   x.unpack(v);
 #pragma unroll
-  for (int i = 0; i < 8; i++) {
-    const int col = 8 * piece + i;
-    v[i] = col < cols ? v[i] * scale * weight[col] : 0.f;
-  }
+  for (int i = 0; i < 8; i++) v[i] = v[i] * scale * w[i];
   *(uint4*)to = Piece::pack(v).bits;
 }
 
-// ROWS rows a block; HELD pieces a thread stay in registers between the two passes.
+// ROWS rows a block; HELD pieces a thread stay in registers between the two passes. With one row a block their weights are fetched before the kernel ahead has ended.
 template <int ROWS, int HELD> __device__ __forceinline__ void norm(uint16_t* y, const uint16_t* x, const float* weight, float eps, int cols, int rows, int pieces, int tileRows) {
   __shared__ float sums[WARPS][ROWS];
-  startSuccessor();
-  awaitPredecessor();
   constexpr int PARTS = THREADS / ROWS;
+  float weights[HELD][8];
+  startSuccessor();
+  if (ROWS == 1)
+#pragma unroll
+    for (int u = 0; u < HELD; u++) loadWeights(weights[u], weight, threadIdx.x + u * PARTS, cols);
+  awaitPredecessor();
   const int inBlock = threadIdx.x % ROWS, part = threadIdx.x / ROWS, row = blockIdx.x * ROWS + inBlock;
   const bool real = row < rows;
   const Rows from{(uint16_t*)x, tileRows, pieces}, to{y, tileRows, pieces};
@@ -54,8 +59,14 @@ template <int ROWS, int HELD> __device__ __forceinline__ void norm(uint16_t* y, 
   const float scale = 1.f / sqrtf(squares / cols + eps);
 #pragma unroll
   for (int u = 0; u < HELD; u++)
-    if (part + u * PARTS < pieces) normPiece(to.piece(row, part + u * PARTS), held[u], weight, part + u * PARTS, cols, scale);
-  for (int p = part + HELD * PARTS; p < pieces; p += PARTS) normPiece(to.piece(row, p), {*(const uint4*)from.piece(row, p)}, weight, p, cols, scale);
+    if (part + u * PARTS < pieces) {
+      if (ROWS > 1) loadWeights(weights[u], weight, part + u * PARTS, cols);
+      normPiece(to.piece(row, part + u * PARTS), held[u], weights[u], scale);
+    }
+  for (int p = part + HELD * PARTS; p < pieces; p += PARTS) {
+    loadWeights(weights[0], weight, p, cols);
+    normPiece(to.piece(row, p), {*(const uint4*)from.piece(row, p)}, weights[0], scale);
+  }
 }
 
 #define NORM_PARAMETERS uint16_t *y, const uint16_t *x, const float *weight, float eps, int cols, int rows, int pieces, int tileRows

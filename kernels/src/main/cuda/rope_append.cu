@@ -3,6 +3,7 @@
 //   interleaved: pairs are (2i, 2i+1); else (i, i + headDim/2). cache: the layer's keys and values (ops/rows.cuh). headDim: a multiple of 8.
 //   Mode 1 writes q and k back; mode 3 writes q back and k to the cache alone. A row whose slot is negative (padding of a batch) appends nothing; a negative
 //   position counts as 0. Rotation in fp32, one rounding.
+//   early: positions and slots were there before this graph began: they, and the angles, are fetched before the kernel ahead has ended.
 // Grid: (ceil(rows / 8), ceil(units / 32)), units = (heads + 2 kvHeads) * (headDim % 16 == 0 ? headDim / 16 : 1). Block: 256 = 8 rows by 32 units, so that
 // neighbouring rows of a tile are read together.
 #include "ops/rows.cuh"
@@ -76,17 +77,22 @@ __device__ __forceinline__ void rotateHead(const RopeShape& s, const float* angl
 
 extern "C" __global__ void __launch_bounds__(256)
     rope_append_f16(uint16_t* qkv, const float* cosSin, const int* positions, const int* slots, uint16_t* cache, int rows, int tileRows, int pieces, int heads,
-                    int kvHeads, int headDim, int interleaved, int mode) {
+                    int kvHeads, int headDim, int interleaved, int mode, int early) {
   startSuccessor();
   const RopeShape s{{qkv, tileRows, pieces}, cache, heads, kvHeads, headDim, interleaved, mode};
   const bool whole = headDim % 16 != 0;
   const int perHead = whole ? 1 : headDim / 16, unit = blockIdx.y * 32 + threadIdx.x / 8, row = blockIdx.x * 8 + threadIdx.x % 8;
   const int head = unit / perHead;
   const bool busy = row < rows && head < heads + 2 * kvHeads && (mode & (s.isQuery(head) || s.isValue(head) ? (s.isQuery(head) ? ROTATE : APPEND) : ROTATE | APPEND));
-  awaitPredecessor();
+  if (!early) awaitPredecessor();
+  const int slot = busy && mode & APPEND ? slots[row] : 0;
+  const float* angles = busy && mode & ROTATE ? cosSin + (int64_t)max(positions[row], 0) * headDim : nullptr;
+  if (early) {
+    if (angles) asm volatile("prefetch.global.L2 [%0];" ::"l"(angles));
+    if (angles && headDim > 32) asm volatile("prefetch.global.L2 [%0];" ::"l"(angles + 32));
+    awaitPredecessor();
+  }
   if (!busy) return;
-  const int slot = mode & APPEND ? slots[row] : 0;
-  const float* angles = mode & ROTATE ? cosSin + (int64_t)max(positions[row], 0) * headDim : nullptr;
   if (whole) rotateHead(s, angles, row, head, slot);
   else rotatePieces(s, angles, row, head, unit % perHead, slot);
 }

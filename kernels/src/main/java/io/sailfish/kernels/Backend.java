@@ -100,6 +100,22 @@ public interface Backend extends AutoCloseable {
   /** Waits for the operators queued so far and copies row-major elements back. */
   void read(Tensor src, long offset, float[] dst, int dstOffset, int count);
 
+  /**
+   * The greedy choice of each of the first {@code rows} rows of {@link #exact} logits: the token
+   * with the largest one, the lowest id of equals; -1 when a logit is NaN. Waits for the operators
+   * queued so far.
+   */
+  default void argmax(Tensor logits, int rows, int[] ids) {
+    float[] row = new float[logits.cols()];
+    for (int r = 0; r < rows; r++) {
+      read(logits, (long) r * row.length, row, 0, row.length);
+      ids[r] = 0;
+      for (int i = 0; i < row.length && ids[r] >= 0; i++) {
+        ids[r] = Float.isNaN(row[i]) ? -1 : row[i] > row[ids[r]] ? i : ids[r];
+      }
+    }
+  }
+
   @Override
   void close();
 }

@@ -39,6 +39,7 @@ public final class GpuStepBench {
   private final Options options;
   private final List<BenchmarkResult.Figure> figures = new ArrayList<>();
   private final List<BenchmarkResult.Table> tables = new ArrayList<>();
+  private double prefillMicros;
   private boolean failed;
 
   private GpuStepBench(Options options) {
@@ -104,6 +105,7 @@ public final class GpuStepBench {
     model.backend.stream().synchronize();
     double seconds = (System.nanoTime() - start) / 1e9;
     double rate = (double) prompts * StepModel.PROMPT / seconds;
+    prefillMicros = seconds * 1e6 * each / prompts;
     System.out.printf("prefill %.0f tokens/s (%d prompts of 512)%n", rate, prompts);
     if (model.config == StepModel.LLAMA_8B) {
       figures.add(new BenchmarkResult.Figure("engine.8b.prefill.tok_s", Math.rint(rate), null));
@@ -195,29 +197,42 @@ public final class GpuStepBench {
   }
 
   private void explain(StepModel model, double ceiling) {
-    StepParts parts = new StepParts(model, EXPLAINED_ROWS, ceiling);
-    List<List<String>> rows = parts.measure(StepModel.PROMPT + 64);
-    String id = "engine.%s.step.rows%d.ms".formatted(model.config.name(), EXPLAINED_ROWS);
+    String name = model.config.name();
+    String id = "engine.%s.step.rows%d.ms".formatted(name, EXPLAINED_ROWS);
     double step =
         figures.stream().filter(f -> f.id().equals(id)).findFirst().orElseThrow().value() * 1000;
+    StepParts decode = new StepParts(model, EXPLAINED_ROWS, ceiling);
+    table(
+        "A decode step of %d rows, Llama %s shapes, w4a16 g128".formatted(EXPLAINED_ROWS, name),
+        "Context 576",
+        decode.decode(StepModel.PROMPT + 64),
+        new double[] {decode.sumMicros(), decode.floorMicros(), step, ceiling});
+    StepParts prompts = new StepParts(model, StepModel.PROMPT_ROWS, ceiling);
+    table(
+        "A step of 8 prompts of 512 tokens, Llama %s shapes, w4a16 g128".formatted(name),
+        "Products at 800 TFLOP/s",
+        prompts.prompts(),
+        new double[] {prompts.sumMicros(), prompts.floorMicros(), prefillMicros, ceiling});
+  }
+
+  /**
+   * @param numbers sum of the parts, their floor and the whole step in us, read ceiling in bytes/s
+   */
+  private void table(String title, String what, List<List<String>> rows, double[] numbers) {
     String note =
         String.format(
             Locale.ROOT,
-            "Context 576. Sum of the parts %.0f µs, floor %.0f µs, the whole step as one graph"
-                + " %.0f µs. Each part was timed by itself, in a graph of all layers; read ceiling"
-                + " %.2f TB/s.",
-            parts.sumMicros(),
-            parts.floorMicros(),
-            step,
-            ceiling / 1e12);
+            "%s. Sum of the parts %.0f µs, floor %.0f µs, the whole step %.0f µs. Each part was"
+                + " timed by itself, in a graph of the layers; read ceiling %.2f TB/s.",
+            what,
+            numbers[0],
+            numbers[1],
+            numbers[2],
+            numbers[3] / 1e12);
     System.out.println(note);
-    tables.add(
-        new BenchmarkResult.Table(
-            "A decode step of %d rows, Llama %s shapes, w4a16 g128"
-                .formatted(EXPLAINED_ROWS, model.config.name()),
-            note,
-            List.of("kernel", "a step", "µs each", "µs a step", "floor µs a step", "share"),
-            rows));
+    List<String> columns =
+        List.of("kernel", "a step", "µs each", "µs a step", "floor µs a step", "share");
+    tables.add(new BenchmarkResult.Table(title, note, columns, rows));
   }
 
   private void write(String card, String[] args) throws IOException {

@@ -3,6 +3,7 @@ package io.sailfish.bench.gpu;
 import io.sailfish.kernels.AttentionShape;
 import io.sailfish.kernels.Ops;
 import io.sailfish.kernels.Tensor;
+import io.sailfish.kernels.Weight;
 import io.sailfish.kernels.cuda.CudaBackend;
 import io.sailfish.kernels.cuda.CudaEvent;
 import io.sailfish.llama.model.LlamaWeights;
@@ -17,11 +18,16 @@ import java.util.function.IntConsumer;
  */
 final class StepParts {
   private static final int REPLAYS = 9;
+  private static final int MOST_REPEATS = 32;
+
+  /** Arithmetic ceiling of fp16 products, operations a microsecond. */
+  private static final double OPERATIONS_PER_MICRO = 800e6;
 
   private final StepModel m;
   private final int rows;
   private final double bytesPerMicro;
   private final List<List<String>> table = new ArrayList<>();
+  private Tensor normed;
   private double sum;
   private double floors;
 
@@ -34,32 +40,46 @@ final class StepParts {
     this.bytesPerMicro = ceiling / 1e6;
   }
 
-  /** Rows: kernel, times a step, us each, us a step, floor us a step. */
-  List<List<String>> measure(int context) {
+  /** Rows: kernel, times a step, us each, us a step, floor us a step, share. */
+  List<List<String>> decode(int context) {
+    m.place(rows, context);
+    long kv = 2L * rows * m.config.attention().kvCols() * context * Short.BYTES;
+    layers(m.backend.ops(), kv / bytesPerMicro);
+    Tensor logits = m.backend.exact(rows, m.config.vocabulary(), "logits");
+    double bytes = 4.0 * rows * m.config.vocabulary();
+    part(
+        "head product",
+        1,
+        (m.weights.output().bytes() + bytes) / bytesPerMicro,
+        i -> m.backend.ops().linear(logits, normed, m.weights.output(), rows));
+    part("greedy choice", 1, bytes / bytesPerMicro, i -> m.backend.argmax(m.ids, logits, rows));
+    return table;
+  }
+
+  /** The same for a step of prompts, whose inputs are those of {@link StepModel#prefill}. */
+  List<List<String>> prompts() {
+    m.prefill(0);
+    double scores = 0.5 * rows * StepModel.PROMPT * m.config.attention().qCols();
+    layers(m.backend.promptOps(), 4 * scores / OPERATIONS_PER_MICRO);
+    return table;
+  }
+
+  private void layers(Ops ops, double attentionFloor) {
     CudaBackend b = m.backend;
-    Ops ops = b.ops();
     AttentionShape shape = m.config.attention();
     int hidden = m.config.hidden();
     Tensor x = b.floats(rows, hidden, "x");
-    Tensor normed = b.floats(rows, hidden, "normed");
+    normed = b.floats(rows, hidden, "normed");
     Tensor qkv = b.floats(rows, shape.qkvCols(), "qkv");
     Tensor attended = b.floats(rows, shape.qCols(), "attended");
     Tensor inner = b.floats(rows, m.config.inner(), "inner");
-    Tensor logits = b.exact(rows, m.config.vocabulary(), "logits");
     Tensor angles = b.exact(1024, shape.headDim(), "angles");
     b.write(angles, 0, OpsCase.random(1024 * shape.headDim(), 2), 0, 1024 * shape.headDim());
     List<LlamaWeights.Layer> w = m.weights.layers();
     int layers = w.size();
-    m.place(rows, context);
     ops.embed(x, m.weights.embedding(), m.step.tokenIds(), rows);
-    double row = 2.0 * rows;
-    long kv = 2L * rows * shape.kvCols() * context * Short.BYTES;
     part("rms norm", 2 * layers, 0, i -> ops.rmsNorm(normed, x, w.get(0).ffnNorm(), 1e-5f, rows));
-    part(
-        "q|k|v product",
-        layers,
-        w.get(0).qkv().bytes() + row * (hidden + shape.qkvCols()),
-        i -> ops.linear(qkv, normed, w.get(i).qkv(), rows));
+    product("q|k|v product", w.get(0).qkv(), i -> ops.linear(qkv, normed, w.get(i).qkv(), rows));
     part(
         "rotate, append",
         layers,
@@ -68,32 +88,21 @@ final class StepParts {
     part(
         "attention",
         layers,
-        kv,
+        attentionFloor,
         i -> ops.attention(attended, qkv, m.cache, i, m.step, shape, rows));
-    part(
-        "output product",
-        layers,
-        w.get(0).o().bytes(),
-        i -> ops.linearAdd(x, attended, w.get(i).o(), rows));
+    product("output product", w.get(0).o(), i -> ops.linearAdd(x, attended, w.get(i).o(), rows));
     ops.embed(x, m.weights.embedding(), m.step.tokenIds(), rows);
-    part(
+    product(
         "gate|up product, swiglu",
-        layers,
-        w.get(0).gateUp().bytes(),
+        w.get(0).gateUp(),
         i -> ops.swiGlu(inner, normed, w.get(i).gateUp(), rows));
-    part(
-        "down product",
-        layers,
-        w.get(0).down().bytes(),
-        i -> ops.linearAdd(x, inner, w.get(i).down(), rows));
-    part(
-        "head product",
-        1,
-        m.weights.output().bytes() + 4.0 * rows * m.config.vocabulary(),
-        i -> ops.linear(logits, normed, m.weights.output(), rows));
-    part(
-        "greedy choice", 1, 4.0 * rows * m.config.vocabulary(), i -> b.argmax(m.ids, logits, rows));
-    return table;
+    product("down product", w.get(0).down(), i -> ops.linearAdd(x, inner, w.get(i).down(), rows));
+  }
+
+  private void product(String name, Weight w, IntConsumer op) {
+    double operations = 2.0 * rows * w.rows() * w.cols();
+    double floor = Math.max(w.bytes() / bytesPerMicro, operations / OPERATIONS_PER_MICRO);
+    part(name, m.weights.layers().size(), floor, op);
   }
 
   double sumMicros() {
@@ -104,8 +113,8 @@ final class StepParts {
     return floors;
   }
 
-  private void part(String name, int times, double bytes, IntConsumer op) {
-    int repeats = Math.max(times, 8);
+  private void part(String name, int times, double floor, IntConsumer op) {
+    int repeats = Math.min(Math.max(times, 8), MOST_REPEATS);
     String key = "part %s, %d rows".formatted(name, rows);
     Runnable all =
         () -> {
@@ -128,7 +137,6 @@ final class StepParts {
     }
     Arrays.sort(micros);
     double each = micros[REPLAYS / 2];
-    double floor = bytes / bytesPerMicro;
     sum += each * times;
     floors += floor * times;
     table.add(

@@ -26,6 +26,9 @@ public final class CudaBackend implements Backend {
   /** Rows of recorded steps; a batch is filled up to the next of them. */
   private static final int[] STEP_ROWS = {1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256};
 
+  /** Rows of one {@link #argmax}. */
+  private static final int MOST_CHOSEN = 4096;
+
   private final CudaDevice device;
   private final CudaStream stream;
   private final MemoryScope scope;
@@ -36,6 +39,8 @@ public final class CudaBackend implements Backend {
   private final Ops decodeOps;
   private final Ops promptOps;
   private WeightUpload upload;
+  private DeviceBuffer choice;
+  private CudaInts chosen;
   private Thread current = Thread.currentThread();
 
   private CudaBackend(CudaDevice device) {
@@ -314,11 +319,24 @@ public final class CudaBackend implements Backend {
     Arguments.inRange(op, "count", 0, length - offset, count);
   }
 
+  @Override
+  public void argmax(Tensor logits, int rows, int[] ids) {
+    if (chosen == null) {
+      chosen = new CudaInts(MOST_CHOSEN, zeroed(MOST_CHOSEN * 4L, "chosen tokens"));
+    }
+    argmax(chosen, logits, rows);
+    read(chosen, ids, rows);
+  }
+
   /** ids[r] = the token with the largest of row r's logits, the lowest of equals; -1 for NaN. */
   public void argmax(IntTensor ids, Tensor logits, int rows) {
     CudaTensor own = CudaChecks.exact("argmax", "logits", logits, rows, logits.cols());
     long to = CudaChecks.ints("argmax", "ids", ids, rows);
-    RowKernels.argmax(stream(), to, own.address(), logits.cols(), rows);
+    if (choice == null) {
+      choice = zeroed(RowKernels.argmaxBytes(MOST_CHOSEN), "greedy choice");
+    }
+    RowKernels.Logits from = new RowKernels.Logits(own.address(), logits.cols());
+    RowKernels.argmax(stream(), to, from, rows, choice.address(), MOST_CHOSEN);
   }
 
   /** Makes of a step's inputs those of the next, in which each row goes on with its token. */

@@ -156,7 +156,7 @@ final class CudaOps implements Ops {
     CudaTensor table = CudaChecks.exact(op, "cosSin", cosSin, 1, shape.headDim());
     long at = CudaChecks.ints(op, "positions", positions, rows);
     if (rows > 0) {
-      RopeInputs inputs = new RopeInputs(table.address(), at, 0, 0);
+      RopeInputs inputs = new RopeInputs(table.address(), at, 0, 0, false);
       RowKernels.rope(
           stream(), in(op, own, rows), inputs, shape, interleaved, RowKernels.ROTATE, rows);
     }
@@ -170,7 +170,7 @@ final class CudaOps implements Ops {
     CudaTensor own = CudaChecks.half(op, "qkv", qkv, rows, shape.qkvCols());
     long to = CudaChecks.ints(op, "slots", slots, rows);
     if (rows > 0) {
-      RopeInputs inputs = new RopeInputs(0, 0, to, kv.layerAddress(layer));
+      RopeInputs inputs = new RopeInputs(0, 0, to, kv.layerAddress(layer), false);
       RowKernels.rope(stream(), in(op, own, rows), inputs, shape, false, RowKernels.APPEND, rows);
     }
   }
@@ -192,7 +192,9 @@ final class CudaOps implements Ops {
     long positions = CudaChecks.ints(op, "positions", step.positions(), rows);
     long slots = CudaChecks.ints(op, "slots", step.slots(), rows);
     if (rows > 0) {
-      RopeInputs inputs = new RopeInputs(table.address(), positions, slots, kv.layerAddress(layer));
+      RopeInputs inputs =
+          new RopeInputs(
+              table.address(), positions, slots, kv.layerAddress(layer), backend.recording());
       int mode = RowKernels.ROTATE | RowKernels.APPEND;
       RowKernels.rope(stream(), in(op, own, rows), inputs, shape, interleaved, mode, rows);
     }

@@ -15,7 +15,11 @@ final class RowKernels {
   private static final int ROPE_THREADS = 256;
   private static final int ROPE_ROWS = 8;
   private static final int ROPE_UNITS = ROPE_THREADS / ROPE_ROWS;
-  private static final int ARGMAX_THREADS = 1024;
+  private static final int ARGMAX_THREADS = 512;
+
+  /** Blocks that share a row of logits. */
+  private static final int ARGMAX_BLOCKS = 16;
+
   private static final int COPY_THREADS = 256;
   private static final int COPY_BLOCKS = 8;
 
@@ -60,6 +64,7 @@ final class RowKernels {
           .i32("headDim")
           .i32("interleaved")
           .i32("mode")
+          .i32("early")
           .build();
   private static final KernelSpec GATHER =
       KernelSpec.kernel("move_rows", "gather_rows_f16")
@@ -79,7 +84,13 @@ final class RowKernels {
           .i32("toBlock")
           .build();
   private static final KernelSpec ARGMAX =
-      KernelSpec.kernel("choose", "argmax_f32").out("ids").in("logits").i32("vocabulary").build();
+      KernelSpec.kernel("choose", "argmax_f32")
+          .out("ids")
+          .in("logits")
+          .out("bests")
+          .out("arrivals")
+          .i32("vocabulary")
+          .build();
   private static final KernelSpec ADVANCE =
       KernelSpec.kernel("choose", "advance_rows")
           .out("tokenIds")
@@ -180,11 +191,16 @@ final class RowKernels {
         shape.kvHeads(),
         shape.headDim(),
         interleaved ? 1 : 0,
-        mode);
+        mode,
+        in.early() ? 1 : 0);
   }
 
-  /** Device addresses; 0 where a mode does not need one. */
-  record RopeInputs(long cosSin, long positions, long slots, long layerCache) {}
+  /**
+   * Device addresses; 0 where a mode does not need one.
+   *
+   * @param early positions and slots were there before the running graph began
+   */
+  record RopeInputs(long cosSin, long positions, long slots, long layerCache, boolean early) {}
 
   static void gather(
       CudaStream stream, TiledActivations y, TiledActivations x, long rowIds, int rows) {
@@ -212,10 +228,30 @@ final class RowKernels {
         toBlock);
   }
 
-  static void argmax(CudaStream stream, long ids, long logits, int vocabulary, int rows) {
-    Arguments.aligned("argmax", "logits", logits, 16);
-    stream.launch(ARGMAX, each(rows, ARGMAX_THREADS), ids, logits, vocabulary);
+  /** Bytes of {@link #argmax}'s workspace for so many rows, zero before its first use. */
+  static long argmaxBytes(int rows) {
+    return (long) rows * (2 * ARGMAX_BLOCKS * Float.BYTES + Integer.BYTES);
   }
+
+  /**
+   * @param workspace address of {@link #argmaxBytes} for {@code capacity} rows
+   */
+  static void argmax(
+      CudaStream stream, long ids, Logits logits, int rows, long workspace, int capacity) {
+    Arguments.aligned("argmax", "logits", logits.address(), 16);
+    Arguments.inRange("argmax", "rows", 1, capacity, rows);
+    stream.launch(
+        ARGMAX,
+        LaunchGeometry.of(1, ARGMAX_THREADS).withGrid(ARGMAX_BLOCKS, rows, 1).overlapping(),
+        ids,
+        logits.address(),
+        workspace + (long) capacity * Integer.BYTES,
+        workspace,
+        logits.vocabulary());
+  }
+
+  /** fp32 rows of logits on the card. */
+  record Logits(long address, int vocabulary) {}
 
   static void advance(CudaStream stream, CudaStep step, long ids, int rows) {
     stream.launch(

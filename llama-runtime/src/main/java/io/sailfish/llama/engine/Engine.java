@@ -244,12 +244,12 @@ public final class Engine implements AutoCloseable {
         scoreContinuation(row, part, output);
         scored.add(row);
       } else if (part.logits() > 0) {
-        output.read(part.firstLogit(), logits);
         if (row.sequence.scores()) {
+          output.read(part.firstLogit(), logits);
           scoreFirst(row);
           scored.add(row);
         } else {
-          choose(row);
+          choose(row, output, part.firstLogit());
         }
       }
     }
@@ -268,10 +268,16 @@ public final class Engine implements AutoCloseable {
     }
   }
 
-  private void choose(Row row) {
+  private void choose(Row row, StepExecutor.Logits output, int index) {
     Sequence sequence = row.sequence;
-    int token =
-        sampler.sample(logits, row.params, sequence.tokens(), sequence.length(), row.promptHash);
+    int token;
+    if (Sampler.needsLogits(row.params)) {
+      output.read(index, logits);
+      token =
+          sampler.sample(logits, row.params, sequence.tokens(), sequence.length(), row.promptHash);
+    } else {
+      token = output.greedy(index, logits);
+    }
     if (token < 0) {
       failNotANumber(row);
       return;

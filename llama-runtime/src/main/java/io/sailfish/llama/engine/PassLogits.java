@@ -2,6 +2,8 @@ package io.sailfish.llama.engine;
 
 import io.sailfish.kernels.Backend;
 import io.sailfish.kernels.Tensor;
+import java.util.IdentityHashMap;
+import java.util.Map;
 
 /** Where each of a step's logit rows is after several passes. */
 final class PassLogits implements StepExecutor.Logits {
@@ -9,6 +11,9 @@ final class PassLogits implements StepExecutor.Logits {
   private final int vocabulary;
   private final Tensor[] tensors;
   private final int[] places;
+
+  /** Greedy tokens of all rows of a tensor, fetched when the first is asked for. */
+  private final Map<Tensor, int[]> choices = new IdentityHashMap<>();
 
   /** Rows that had to be read before their place was taken; null elsewhere. */
   private final float[][] kept;
@@ -46,6 +51,31 @@ final class PassLogits implements StepExecutor.Logits {
         kept[i] = row;
       }
     }
+  }
+
+  @Override
+  public int greedy(int index, float[] scratch) {
+    if (kept[index] != null) {
+      return StepExecutor.Logits.super.greedy(index, scratch);
+    }
+    int[] ids =
+        choices.computeIfAbsent(
+            tensors[index],
+            tensor -> {
+              int[] all = new int[rowsOf(tensor)];
+              backend.argmax(tensor, all.length, all);
+              return all;
+            });
+    return ids[places[index]];
+  }
+
+  /** Rows of {@code tensor} up to the last that somebody wants. */
+  private int rowsOf(Tensor tensor) {
+    int rows = 0;
+    for (int i = 0; i < tensors.length; i++) {
+      rows = tensors[i] == tensor && kept[i] == null ? Math.max(rows, places[i] + 1) : rows;
+    }
+    return rows;
   }
 
   @Override

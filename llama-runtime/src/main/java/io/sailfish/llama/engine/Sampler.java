@@ -43,6 +43,11 @@ final class Sampler {
     return filtered ? drawRanked(logits, best, params, u) : drawAny(logits, best, params, u);
   }
 
+  /** Whether more than the largest logit decides. */
+  static boolean needsLogits(SamplingParams params) {
+    return params.temperature() != 0f || params.repetitionPenalty() != 1f;
+  }
+
   /** 64-bit FNV-1a over whole ids. */
   static long hash(int[] tokens) {
     long hash = 0xCBF29CE484222325L;

@@ -24,5 +24,16 @@ interface StepExecutor extends AutoCloseable {
   interface Logits {
     /** Copies logit row {@code index} (an index into the plan's logitRows) to {@code dst}. */
     void read(int index, float[] dst);
+
+    /**
+     * The token with the largest logit of row {@code index}, the lowest id of equals; -1 when a
+     * logit is NaN.
+     *
+     * @param scratch room for a row
+     */
+    default int greedy(int index, float[] scratch) {
+      read(index, scratch);
+      return Sampler.argmax(scratch);
+    }
   }
 }
