@@ -147,7 +147,8 @@ record OpsCase(String name, int rows, double tolerance, Program program) {
 
   private static OpsCase product(
       String name, QuantFormat format, int outputs, int inputs, int rows, boolean logits) {
-    int cols = inputs / format.blockLength() * format.blockLength();
+    int block = format.blockLength();
+    int cols = Math.max(block, inputs / block * block);
     return new OpsCase(
         "%s %s %dx%d".formatted(name, format.id(), outputs, cols),
         rows,
