@@ -8,6 +8,7 @@ import io.sailfish.kernels.Tensor;
 import io.sailfish.kernels.Weight;
 import io.sailfish.kernels.cuda.CudaBackend;
 import io.sailfish.kernels.cuda.RandomWeights;
+import io.sailfish.llama.model.AttentionVariant;
 import io.sailfish.llama.model.LlamaModel;
 import io.sailfish.llama.model.LlamaWeights;
 import io.sailfish.llama.model.ModelConfig;
@@ -49,7 +50,9 @@ final class StepModel {
   private static ModelConfig config(
       String name, int layers, int hidden, int inner, AttentionShape shape, boolean tied) {
     RopeConfig rope = new RopeConfig(500_000, false, new RopeConfig.None());
-    return new ModelConfig(name, layers, hidden, inner, shape, 128_256, 8192, 1e-5f, rope, tied);
+    AttentionVariant plain = AttentionVariant.PLAIN;
+    return new ModelConfig(
+        name, layers, hidden, inner, shape, plain, 128_256, 8192, 1e-5f, rope, tied);
   }
 
   StepModel(ModelConfig config, CudaBackend backend) {
@@ -97,7 +100,8 @@ final class StepModel {
               random.packed("o " + i, c.hidden(), shape.qCols(), false),
               ones(backend, c.hidden()),
               random.packed("gateUp " + i, 2 * c.inner(), c.hidden(), true),
-              random.packed("down " + i, c.hidden(), c.inner(), false)));
+              random.packed("down " + i, c.hidden(), c.inner(), false),
+              LlamaWeights.Extras.NONE));
     }
     Weight embedding = random.dense("embedding", c.vocabulary(), c.hidden());
     Weight output =

@@ -80,7 +80,10 @@ public record LlamaWeights(Weight embedding, List<Layer> layers, Tensor outputNo
       IntTensor qkvOrder,
       IntTensor oOrder,
       IntTensor gateUpOrder,
-      IntTensor downOrder) {}
+      IntTensor downOrder) {
+    /** Llama's own layers have nothing more. */
+    public static final Extras NONE = new Extras(null, null, null, null, null, null, null, null);
+  }
 
   /** Packs all weights; the checkpoint may be closed afterwards. */
   public static LlamaWeights load(Checkpoint checkpoint, Backend backend) {
