@@ -60,10 +60,15 @@ final class VectorMath implements PanelMath {
 
   @Override
   public void multiplyGroups(float[] tile, Block x, Block w, int rows, int inner) {
-    for (int c = 0; c < COLUMNS; c += 2 * LANES) {
-      for (int r = 0; r < rows; r += RowBlocks.GROUP) {
-        int from = x.at + r / RowBlocks.ROWS * x.stride + r % RowBlocks.ROWS;
-        VectorProduct.group(tile, r * COLUMNS + c, x.data, from, w.data, w.at + c, inner);
+    // Block by block: its factors and the panel's weights stay in the first-level cache together.
+    for (int first = 0; first < rows; first += RowBlocks.ROWS) {
+      int from = x.at + first / RowBlocks.ROWS * x.stride;
+      int count = Math.min(rows - first, RowBlocks.ROWS);
+      for (int c = 0; c < COLUMNS; c += 2 * LANES) {
+        for (int r = 0; r < count; r += RowBlocks.GROUP) {
+          int to = (first + r) * COLUMNS + c;
+          VectorProduct.group(tile, to, x.data, from + r, w.data, w.at + c, inner);
+        }
       }
     }
   }

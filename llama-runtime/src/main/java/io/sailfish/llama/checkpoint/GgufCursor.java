@@ -12,6 +12,8 @@ import java.nio.charset.StandardCharsets;
  * against the end of the file first; nothing is allocated for a length before it is known to fit.
  */
 final class GgufCursor {
+  private static final int MAX_SHOWN = 120;
+
   private static final int BUFFER = 1 << 16;
 
   private final FileBytes file;
@@ -115,12 +117,21 @@ final class GgufCursor {
 
   /** The one kind of failure for a file that is not what it should be. */
   static RuntimeFailure fail(FileBytes file, String what, String value, String problem) {
-    String shown = value.length() > 120 ? value.substring(0, 120) + "..." : value;
     return new RuntimeFailure(
         Kind.USER,
         "%s (%d bytes): %s = %s: %s; the file is damaged or of another kind, get it again"
-            .formatted(file.path(), file.size(), what, shown, problem),
+            .formatted(file.path(), file.size(), shown(what), shown(value), problem),
         null);
+  }
+
+  /** Both may come from the damaged file: a key of 60 kB of anything is no reading matter. */
+  private static String shown(String text) {
+    int end = text.length() - MAX_SHOWN / 4;
+    String shown =
+        text.length() > MAX_SHOWN
+            ? text.substring(0, MAX_SHOWN * 3 / 4) + "..." + text.substring(end)
+            : text;
+    return shown.replaceAll("\\p{Cntrl}", "?");
   }
 
   private void need(int bytes, String what) {

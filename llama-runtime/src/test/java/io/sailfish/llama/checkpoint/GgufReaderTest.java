@@ -2,7 +2,10 @@ package io.sailfish.llama.checkpoint;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.sailfish.llama.RuntimeFailure;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.ByteBuffer;
@@ -42,5 +45,18 @@ class GgufReaderTest {
       assertArrayEquals(MARK, start);
       reader.tensors().get("big").readRows((int) bigDims[1] - 1, 1, ByteBuffer.allocate(128));
     }
+  }
+
+  @Test
+  void aMessageShowsNoMoreOfADamagedNameThanOneReads() {
+    GgufBytes file = GgufBytes.llama();
+    file.keys.put("a\n\u0000b".repeat(10_000), new GgufBytes.Value(99, new byte[4]));
+    Path path = file.write(folder);
+    RuntimeFailure e = assertThrows(RuntimeFailure.class, () -> GgufReader.open(path));
+    String message = e.getMessage().substring(path.toString().length());
+    assertTrue(message.startsWith(" ("), message);
+    assertTrue(message.contains("key a??ba??b"), message);
+    assertTrue(message.contains(" type = 99"), message);
+    assertTrue(message.length() < 500, message);
   }
 }
