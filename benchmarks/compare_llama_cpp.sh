@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Decoding and prefill of one GGUF against llama.cpp on this host, interleaved, and the time and memory of a load.
+# Decoding and prefill of one GGUF against llama.cpp on this host, interleaved.
 #   benchmarks/compare_llama_cpp.sh MODEL.gguf [PYTHON] [RESULTS_FOLDER]
 # PYTHON has llama-cpp-python built for this host: CMAKE_ARGS=-DGGML_NATIVE=ON pip install --no-binary :all: llama-cpp-python
 set -euo pipefail
@@ -17,5 +17,3 @@ mvn -B -q -pl benchmarks -am dependency:build-classpath -Dmdep.outputFile="$clas
 java=(java --add-modules=jdk.incubator.vector)
 jars=(-cp "benchmarks/target/classes:kernels/target/classes:arrow-bridge/target/classes:llama-runtime/target/classes:$(cat "$classpath")")
 "${java[@]}" -Xmx2g "${jars[@]}" io.sailfish.bench.LlamaCppBench "$model" "$python" benchmarks/peer_llama_cpp.py "$results" "$commit" "$machine"
-# The heap is touched beforehand, so that resident growth is what a load keeps and not garbage.
-"${java[@]}" -Xms256m -Xmx256m -XX:+AlwaysPreTouch -XX:MaxDirectMemorySize=1g "${jars[@]}" io.sailfish.bench.LoadBench "$model" "$results" "$commit" "$machine"
