@@ -57,8 +57,8 @@ final class VectorProduct {
    * <p>Where instructions can be handed out counts, not the arithmetic, as soon as another guest of
    * the machine runs on the same core: so both arrays go on by the same step, and the masks let the
    * compiler put their first indices into the addresses. That takes 5 of 26 instructions out of the
-   * loop: 63 instead of 47 GFLOP/s on a shared core, 97 instead of 85 on one's own (AVX2,
-   * measured).
+   * loop: 63 instead of 47 GFLOP/s on a shared core, 97 instead of 85 on one's own (AVX2, measured
+   * in a loop of its own; in a whole model the difference was below the noise).
    *
    * @param yAt first element in the tile, whose rows are {@link PanelLayout#COLUMNS} wide
    * @param xAt the group's first factor
