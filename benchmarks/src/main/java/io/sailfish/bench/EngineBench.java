@@ -14,14 +14,11 @@ import java.util.Locale;
 import java.util.Random;
 
 /**
- * What the bare engine does with seeded requests: tokens a second, batch fill, where the time goes,
- * and the time from opening the file to the first token.
+ * What the bare engine does with seeded requests: tokens a second, batch fill, where the time goes.
  *
  * <pre>EngineBench MODEL.gguf RESULTS_FOLDER [threads]</pre>
  */
 public final class EngineBench {
-  private static final int LOADS = 5;
-
   private final Path model;
   private final RuntimeConfig config;
   private final List<List<String>> rows = new ArrayList<>();
@@ -59,12 +56,6 @@ public final class EngineBench {
         measure(loaded, scenario);
       }
     }
-    List<Double> loads = new ArrayList<>();
-    for (int i = 0; i < LOADS; i++) {
-      loads.add(loadToFirstToken());
-    }
-    double load = median(loads);
-    System.out.printf(Locale.ROOT, "load to first token %.2f s %s%n", load, loads);
     Path file =
         new BenchmarkResult(
                 "engine",
@@ -72,8 +63,7 @@ public final class EngineBench {
                 RunFacts.commit(),
                 RunFacts.machine(),
                 "benchmarks/run.sh EngineBench MODEL.gguf benchmarks/results",
-                List.of(
-                    new BenchmarkResult.Figure("cpu.smollm2.load_to_first_token_s", load, loads)),
+                List.of(),
                 List.of(table()))
             .write(folder);
     System.out.println(file);
@@ -159,22 +149,6 @@ public final class EngineBench {
             "sampling %",
             "planning %"),
         rows.subList(1, rows.size()));
-  }
-
-  /**
-   * From opening the file to the first token of a short prompt, in a JVM that has done so before.
-   */
-  private double loadToFirstToken() {
-    long start = System.nanoTime();
-    try (LoadedEngine loaded = LoadedEngine.load(model, config)) {
-      int[] prompt = loaded.tokenizer().encodePrompt("The capital of France is");
-      loaded.run(List.of(GenerationRequest.generate(prompt, SamplingParams.greedy(1))));
-      return (System.nanoTime() - start) / 1e9;
-    }
-  }
-
-  private static double median(List<Double> values) {
-    return values.stream().sorted().skip(values.size() / 2).findFirst().orElseThrow();
   }
 
   private static String format(double value, int digits) {

@@ -40,13 +40,17 @@ final class HostMemory {
    * zero under another collector.
    */
   static int immovableFloats() {
+    return Math.toIntExact(regionBytes() / 2 / Float.BYTES);
+  }
+
+  /** Bytes in a region of G1; zero under another collector. */
+  static long regionBytes() {
     HotSpotDiagnosticMXBean hotspot =
         ManagementFactory.getPlatformMXBean(HotSpotDiagnosticMXBean.class);
     if (!Boolean.parseBoolean(hotspot.getVMOption("UseG1GC").getValue())) {
       return 0;
     }
-    long region = Long.parseLong(hotspot.getVMOption("G1HeapRegionSize").getValue());
-    return Math.toIntExact(region / 2 / Float.BYTES);
+    return Long.parseLong(hotspot.getVMOption("G1HeapRegionSize").getValue());
   }
 
   private static long available() {

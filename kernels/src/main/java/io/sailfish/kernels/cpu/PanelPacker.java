@@ -9,13 +9,8 @@ import java.util.List;
 
 /** Packs weights into panels: each row is read once, panels in parallel, one panel at a time. */
 final class PanelPacker {
-  /**
-   * Words of one array at most, unless a panel alone is larger: with its header 32 MiB, a whole
-   * number of G1's regions whatever their size.
-   */
-  private static final int CHUNK_WORDS = (1 << 23) - 16;
-
   private final Parallel parallel;
+  private final WordSlabs slabs = new WordSlabs();
 
   PanelPacker(Parallel parallel) {
     this.parallel = parallel;
@@ -34,13 +29,15 @@ final class PanelPacker {
   PanelRun packRun(WeightSource part, PanelLayout layout, int firstRow) {
     int units = part.cols() / layout.unitInner();
     int panelWords = Math.multiplyExact(units, layout.unitWords());
-    int perChunk = Math.max(1, CHUNK_WORDS / panelWords);
     int panels = (part.rows() + PanelLayout.COLUMNS - 1) / PanelLayout.COLUMNS;
-    int[][] chunks = new int[(panels + perChunk - 1) / perChunk][];
-    for (int i = 0; i < chunks.length; i++) {
-      chunks[i] = words(Math.min(perChunk, panels - i * perChunk) * panelWords, part.name());
+    int[][] arrays = new int[panels][];
+    int[] starts = new int[panels];
+    for (int p = 0; p < panels; p++) {
+      WordSlabs.Place place = slabs.take(panelWords, part.name());
+      arrays[p] = place.array();
+      starts[p] = place.start();
     }
-    PanelRun run = new PanelRun(layout, firstRow, part.rows(), units, chunks, perChunk);
+    PanelRun run = new PanelRun(layout, firstRow, part.rows(), units, arrays, starts);
     PanelScratch[] scratch = new PanelScratch[parallel.threads()];
     parallel.run(
         panels,
@@ -51,23 +48,6 @@ final class PanelPacker {
           packPanel(part, run, panel, scratch[worker]);
         });
     return run;
-  }
-
-  /**
-   * Arrays, because both Java 17 and its successors load vectors from them with nothing in between.
-   */
-  private static int[] words(int count, String weight) {
-    try {
-      return new int[count];
-    } catch (OutOfMemoryError e) {
-      Runtime jvm = Runtime.getRuntime();
-      long free = jvm.maxMemory() - jvm.totalMemory() + jvm.freeMemory();
-      throw new IllegalStateException(
-          ("%s: no %d bytes of heap left for weights (%d free of the JVM's limit of %d); raise -Xmx,"
-                  + " in Spark spark.executor.memory (local mode: spark.driver.memory)")
-              .formatted(weight, 4L * count, free, jvm.maxMemory()),
-          e);
-    }
   }
 
   private record PanelScratch(ByteBuffer encoded, int[] words) {

@@ -8,30 +8,26 @@ package io.sailfish.kernels.cpu;
  * @param firstRow output of the weight that is column 0 of the first panel
  * @param rows outputs in this run
  * @param units units in a panel
- * @param chunks whole panels each, {@code panelsPerChunk} but for the last
- * @param panelsPerChunk so many that an int still indexes their words
+ * @param arrays for each panel the array that holds it, whole
+ * @param starts for each panel its first word there
  */
 record PanelRun(
-    PanelLayout layout, int firstRow, int rows, int units, int[][] chunks, int panelsPerChunk) {
+    PanelLayout layout, int firstRow, int rows, int units, int[][] arrays, int[] starts) {
   int numPanels() {
-    return (rows + PanelLayout.COLUMNS - 1) / PanelLayout.COLUMNS;
+    return starts.length;
   }
 
   /** The array that holds a panel of this run. */
   int[] words(int panel) {
-    return chunks[panel / panelsPerChunk];
+    return arrays[panel];
   }
 
   /** Index in {@link #words} of a unit of a panel. */
   int at(int panel, int unit) {
-    return (panel % panelsPerChunk * units + unit) * layout.unitWords();
+    return starts[panel] + unit * layout.unitWords();
   }
 
   long bytes() {
-    long bytes = 0;
-    for (int[] chunk : chunks) {
-      bytes += 4L * chunk.length;
-    }
-    return bytes;
+    return 4L * starts.length * units * layout.unitWords();
   }
 }

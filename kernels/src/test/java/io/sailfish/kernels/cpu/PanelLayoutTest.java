@@ -49,7 +49,8 @@ class PanelLayoutTest {
     PanelLayout layout = PanelLayout.of(format);
     int[] words;
     try (Parallel parallel = new Parallel(1)) {
-      words = new PanelPacker(parallel).packRun(source, layout, 0).words(0);
+      words =
+          new PanelPacker(parallel).packRun(source, layout, 0).words(0); // alone in its array, at 0
     }
     float[] expected = new float[inner * 32];
     float[] got = new float[inner * 32];

@@ -3,27 +3,30 @@ package io.sailfish.llama.engine;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.function.BooleanSupplier;
+import java.util.function.IntToLongFunction;
 
 /**
- * Measures at load how many rows a decode step should have: the batch is doubled as long as that
- * makes a row at least {@link #GAIN} cheaper. Decoding on a card stays memory-bound up to large
- * batches; on a CPU it becomes compute-bound early, and rows beyond that only take KV memory. The
- * cap decides how fast answers come, never what they are.
+ * Measures at load how many rows a decode step should have: starting from {@link #LARGEST}, the
+ * batch is halved as long as a row does not become more than {@link #LOSS} dearer. Decoding on a
+ * card stays memory-bound up to large batches; on a CPU it becomes compute-bound early, and rows
+ * beyond that only take KV memory. The cap decides how fast answers come, never what they are.
  *
- * <p>The time is bounded, because in a fresh JVM the first steps are mostly compilation and say
- * little: what could not be measured in time keeps the default, {@link #LARGEST}, and the reason
- * says so.
+ * <p>From the top, because a step that something else delayed then ends the search at a batch that
+ * is too large, which costs memory; from below it would end at one that is too small, which costs
+ * most of the throughput. The time is bounded, because in a fresh JVM the first steps are mostly
+ * compilation: what could not be measured in time does not count, and the reason says so.
  */
 final class BatchCapProbe {
   static final int LARGEST = 32;
-  private static final double GAIN = 0.05;
+  private static final double LOSS = 0.05;
   private static final int CONTEXT = 64;
 
   /** Steps of each size; the fastest counts. */
   private static final int RUNS = 2;
 
   /** After this no further step is begun. */
-  private static final long BUDGET_NANOS = 250_000_000L;
+  private static final long BUDGET_NANOS = 400_000_000L;
 
   private final StepExecutor executor;
   private final EngineConfig config;
@@ -42,29 +45,39 @@ final class BatchCapProbe {
   /** Overwrites the KV cache's contents. */
   Result measure() {
     long deadline = System.nanoTime() + BUDGET_NANOS;
+    return search(this::stepNanos, () -> System.nanoTime() > deadline);
+  }
+
+  /**
+   * @param stepNanos time of one step of so many rows
+   * @param late whether no further step may begin
+   */
+  static Result search(IntToLongFunction stepNanos, BooleanSupplier late) {
     List<String> seen = new ArrayList<>();
     double best = Double.POSITIVE_INFINITY;
-    for (int rows = 1; rows <= LARGEST; rows *= 2) {
+    int cap = LARGEST;
+    for (int rows = LARGEST; rows >= 1; rows /= 2) {
       double rowNanos = Double.POSITIVE_INFINITY;
       for (int i = 0; i < RUNS; i++) {
-        if (System.nanoTime() > deadline) {
-          return new Result(LARGEST, unmeasured(seen));
+        if (late.getAsBoolean()) {
+          return new Result(cap, unmeasured(seen));
         }
-        rowNanos = Math.min(rowNanos, (double) stepNanos(rows) / rows);
+        rowNanos = Math.min(rowNanos, (double) stepNanos.applyAsLong(rows) / rows);
       }
       seen.add(String.format(Locale.ROOT, "%d: %.2f", rows, rowNanos / 1e6));
-      if (rowNanos > best * (1 - GAIN)) {
-        return new Result(rows / 2, "measured " + line(seen));
+      if (rowNanos > best * (1 + LOSS)) {
+        break;
       }
-      best = rowNanos;
+      best = Math.min(best, rowNanos);
+      cap = rows;
     }
-    return new Result(LARGEST, "measured " + line(seen));
+    return new Result(cap, "measured " + line(seen));
   }
 
   private static String unmeasured(List<String> seen) {
     return seen.isEmpty()
         ? "default, no time to measure a step"
-        : "default, no time to measure more than " + line(seen);
+        : "no time to measure more than " + line(seen);
   }
 
   private static String line(List<String> seen) {

@@ -32,6 +32,7 @@ public final class HfTokenizer implements Tokenizer {
     this.handle = library.createTokenizerFromString(json.withoutSpecials());
     library.disableTruncation(handle);
     library.disablePadding(handle);
+    NativeHeap.trim();
   }
 
   /**
