@@ -11,20 +11,23 @@ import java.util.List;
 import java.util.Locale;
 
 /**
- * What the engine's share of "same answer always" costs on the CPU: the same requests through an
- * engine that cuts prompts only at fixed places and through one that fills every step to the brim,
- * in turns, first one first, then the other; the median of the pairs' ratios counts, because the
- * host's own speed moves more than the question is about. The operators' fixed order of sums has no
- * faster, looser twin to hold it against: the rows of a product are independent, so the order costs
- * nothing there by construction.
+ * What "same answer always" costs the engine: the same requests through an engine that cuts prompts
+ * where the backend's bits ask for it ({@link io.sailfish.kernels.Backend#promptCut}) and through
+ * one that fills every step to the brim. The operators' fixed order of sums has no faster, looser
+ * twin here: the rows of a product are independent, so the order costs nothing by construction.
+ * What can cost is the number of steps, which is counted, not timed: on a host whose own speed
+ * moves by a tenth, times cannot show a hundredth. They are in the table.
  *
  * <pre>DeterminismCostBench MODEL.gguf RESULTS_FOLDER [threads]</pre>
  */
 public final class DeterminismCostBench {
-  private static final int RUNS = 16;
-  private static final int REQUESTS = 32;
+  private static final int RUNS = 5;
+  private static final int REQUESTS = 64;
   private static final int CUT_ANYWHERE = 1;
   private static final int CUT_AS_IN_PRODUCTION = 0;
+
+  /** Steps and tokens a second of one run. */
+  private record Run(double steps, double tokensPerSecond) {}
 
   private DeterminismCostBench() {}
 
@@ -35,43 +38,41 @@ public final class DeterminismCostBench {
     }
     Path model = Path.of(args[0]);
     RuntimeConfig config = config(args.length > 2 ? Integer.parseInt(args[2]) : 0);
-    List<Double> fixed = new ArrayList<>();
-    List<Double> free = new ArrayList<>();
-    List<Double> ratios = new ArrayList<>();
-    try (LoadedEngine cutFixed = LoadedEngine.load(model, config, CUT_AS_IN_PRODUCTION);
-        LoadedEngine cutFree = LoadedEngine.load(model, config, CUT_ANYWHERE)) {
-      // The first rounds compile; their times are dropped.
-      for (int run = -2; run < RUNS; run++) {
-        boolean fixedFirst = run % 2 == 0;
-        double first = tokensPerSecond(fixedFirst ? cutFixed : cutFree, run);
-        double second = tokensPerSecond(fixedFirst ? cutFree : cutFixed, run);
-        double a = fixedFirst ? first : second;
-        double b = fixedFirst ? second : first;
-        System.out.printf(Locale.ROOT, "fixed cuts %.1f tok/s, free cuts %.1f tok/s%n", a, b);
-        if (run >= 0) {
+    List<Run> fixed = new ArrayList<>();
+    List<Run> free = new ArrayList<>();
+    try (LoadedEngine production = LoadedEngine.load(model, config, CUT_AS_IN_PRODUCTION);
+        LoadedEngine loose = LoadedEngine.load(model, config, CUT_ANYWHERE)) {
+      // The first round compiles; it is dropped.
+      for (int run = 0; run <= RUNS; run++) {
+        Run a = run(production, run);
+        Run b = run(loose, run);
+        System.out.println("as in production " + a + ", cut anywhere " + b);
+        if (run > 0) {
           fixed.add(a);
           free.add(b);
-          ratios.add(a / b);
         }
       }
     }
-    double cost = 1 - median(ratios);
+    double cost = 1 - steps(free) / steps(fixed);
     System.out.printf(Locale.ROOT, "cost share %.4f%n", cost);
     System.out.println(result(cost, fixed, free).write(Path.of(args[1])));
   }
 
-  private static BenchmarkResult result(double cost, List<Double> fixed, List<Double> free)
+  private static double steps(List<Run> runs) {
+    return runs.stream().mapToDouble(Run::steps).sum();
+  }
+
+  private static BenchmarkResult result(double cost, List<Run> fixed, List<Run> free)
       throws IOException {
     BenchmarkResult.Table table =
         new BenchmarkResult.Table(
             "What fixed cuts of prompts cost",
-            "Tokens a second (prompt and output) of the same seeded requests, in turns; medians of "
-                + RUNS
-                + " runs. The figure is 1 - the median of the pairs' ratios.",
-            List.of("prompts cut", "tokens/s", "runs"),
-            List.of(
-                List.of("at multiples of 64 tokens", "%.1f".formatted(median(fixed)), "" + fixed),
-                List.of("where a step is full", "%.1f".formatted(median(free)), "" + free)));
+            "The same seeded requests, in turns, %d runs. The figure is the share of steps that"
+                    .formatted(RUNS)
+                + " production needs beyond those of full steps; tokens (prompt and output) a"
+                + " second are medians.",
+            List.of("prompts cut", "steps", "tokens/s"),
+            List.of(row("as the backend asks", fixed), row("where a step is full", free)));
     return new BenchmarkResult(
         "determinism-cost",
         RunFacts.date(),
@@ -82,17 +83,24 @@ public final class DeterminismCostBench {
         List.of(table));
   }
 
-  private static double tokensPerSecond(LoadedEngine loaded, int run) {
+  private static List<String> row(String name, List<Run> runs) {
+    double[] speeds = runs.stream().mapToDouble(Run::tokensPerSecond).sorted().toArray();
+    return List.of(name, "%.0f".formatted(steps(runs)), "%.0f".formatted(speeds[RUNS / 2]));
+  }
+
+  private static Run run(LoadedEngine loaded, int run) {
     // Other prompts in each run, or the second one would find them in the cache.
     List<GenerationRequest> requests =
         SeededPrompts.make(
             REQUESTS, 100 + run, new SeededPrompts.Shape(0, 20, 200), SamplingParams.greedy(24));
+    long before = loaded.engine().metrics().steps();
     long start = System.nanoTime();
     long tokens = 0;
     for (GenerationResult result : loaded.run(requests)) {
       tokens += result.promptTokens() + result.tokens().length;
     }
-    return tokens * 1e9 / (System.nanoTime() - start);
+    double seconds = (System.nanoTime() - start) / 1e9;
+    return new Run(loaded.engine().metrics().steps() - before, tokens / seconds);
   }
 
   private static RuntimeConfig config(int threads) {
@@ -108,10 +116,5 @@ public final class DeterminismCostBench {
         d.arrowBytes(),
         d.chatTemplate(),
         d.templateTime());
-  }
-
-  private static double median(List<Double> values) {
-    double[] sorted = values.stream().mapToDouble(Double::doubleValue).sorted().toArray();
-    return (sorted[(sorted.length - 1) / 2] + sorted[sorted.length / 2]) / 2;
   }
 }

@@ -29,7 +29,9 @@ record LoadedEngine(Engine engine, Tokenizer tokenizer) implements AutoCloseable
       Tokenizer tokenizer =
           HfTokenizer.of(checkpoint.tokenizerJson(), checkpoint.tokenizerConfig());
       Backend backend = Backends.open(config.backend(), config.threads());
-      return new LoadedEngine(LlamaEngine.load(checkpoint, backend, tokenizer, config), tokenizer);
+      int cut = chunkTokens > 0 ? chunkTokens : backend.promptCut();
+      return new LoadedEngine(
+          LlamaEngine.load(checkpoint, backend, tokenizer, config, cut), tokenizer);
     }
   }
 

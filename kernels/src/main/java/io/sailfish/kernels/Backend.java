@@ -31,6 +31,14 @@ public interface Backend extends AutoCloseable {
   }
 
   /**
+   * Tokens at whose multiples a prompt may be cut between two steps without changing a bit of its
+   * rows; 1 = anywhere, where a row's sums do not depend on the rows computed beside it.
+   */
+  default int promptCut() {
+    return 1;
+  }
+
+  /**
    * Rows that a step of {@code rows} rows had better be filled up to with padding (slot and
    * position -1) before {@link #replay}: one recording then serves several batch sizes.
    */

@@ -29,6 +29,8 @@ public final class CudaBackend implements Backend {
   /** Rows of one {@link #argmax}. */
   private static final int MOST_CHOSEN = 4096;
 
+  private static final int PROMPT_CUT = 64;
+
   private final CudaDevice device;
   private final CudaStream stream;
   private final MemoryScope scope;
@@ -160,6 +162,12 @@ public final class CudaBackend implements Backend {
   @Override
   public boolean separatesPrompts() {
     return true;
+  }
+
+  /** Full tiles of the attention over prompts, the only cut that a card's checks have seen. */
+  @Override
+  public int promptCut() {
+    return PROMPT_CUT;
   }
 
   @Override

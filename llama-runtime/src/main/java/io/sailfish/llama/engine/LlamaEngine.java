@@ -22,12 +22,6 @@ public final class LlamaEngine {
    */
   static final int BLOCK_TOKENS = 16;
 
-  /**
-   * Where prompts are cut. Small enough for several prompts to share a step, large enough for a
-   * long one to be computed at full speed since a step takes as many chunks as it has rows for.
-   */
-  static final int CHUNK_TOKENS = 64;
-
   private LlamaEngine() {}
 
   /**
@@ -41,7 +35,7 @@ public final class LlamaEngine {
    */
   public static Engine load(
       Checkpoint checkpoint, Backend backend, Tokenizer tokenizer, RuntimeConfig runtime) {
-    return load(checkpoint, backend, tokenizer, runtime, CHUNK_TOKENS);
+    return load(checkpoint, backend, tokenizer, runtime, backend.promptCut());
   }
 
   /**

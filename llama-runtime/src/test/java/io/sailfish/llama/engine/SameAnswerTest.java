@@ -100,6 +100,7 @@ class SameAnswerTest {
   }
 
   private static Engine engine(Setup setup) {
+    CpuBackend backend = CpuBackend.open(setup.threads());
     EngineConfig config =
         new EngineConfig(
             "same",
@@ -110,10 +111,9 @@ class SameAnswerTest {
             LlamaEngine.BLOCK_TOKENS,
             1,
             setup.prefill(),
-            Math.min(LlamaEngine.CHUNK_TOKENS, setup.prefill()),
+            backend.promptCut(),
             setup.reuse(),
             Set.of());
-    CpuBackend backend = CpuBackend.open(setup.threads());
     try (Checkpoint checkpoint = Checkpoints.open(Golden.model("llama3"))) {
       LlamaWeights weights = LlamaWeights.load(checkpoint, backend);
       return Engine.start(
