@@ -16,7 +16,7 @@ import java.util.Locale;
  * one that fills every step to the brim. The operators' fixed order of sums has no faster, looser
  * twin here: the rows of a product are independent, so the order costs nothing by construction.
  * What can cost is the number of steps, which is counted, not timed: on a host whose own speed
- * moves by a tenth, times cannot show a hundredth. They are in the table.
+ * moves by a tenth, times cannot show a hundredth.
  *
  * <pre>DeterminismCostBench MODEL.gguf RESULTS_FOLDER [threads]</pre>
  */
