@@ -3,6 +3,7 @@ package io.sailfish.kernels.cpu;
 import io.sailfish.kernels.format.HalfFloat;
 import io.sailfish.kernels.format.QuantFormat;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 
 /**
  * How a format lies in a panel: {@link #COLUMNS} outputs side by side, so that one vector load
@@ -17,6 +18,9 @@ import java.nio.ByteBuffer;
  * NIBBLE      16 words of scales as HALF, then 4 groups of 32 words: group g, word c, nibble j
  *             = code of input 8g+j of column c
  * NIBBLE_MIN  32 words (word c: d low half, m high half), then 4 groups as NIBBLE
+ * WORDS       blocks word by word: word i of column c is word c of group i. Where a block is no
+ *             whole number of words, its odd half goes before as 16 words of HALF, an odd byte as
+ *             8 words (byte c of them is column c's)
  * ENCODED     the 32 blocks as the checkpoint has them; decoded by the codec, so every format works
  * </pre>
  *
@@ -41,6 +45,7 @@ record PanelLayout(Kind kind, QuantFormat format, int unitInner, int unitWords) 
     BYTE,
     NIBBLE,
     NIBBLE_MIN,
+    WORDS,
     ENCODED
   }
 
@@ -53,14 +58,23 @@ record PanelLayout(Kind kind, QuantFormat format, int unitInner, int unitWords) 
       case Q8_0 -> new PanelLayout(Kind.BYTE, format, 32, SCALE_WORDS + 8 * COLUMNS);
       case Q4_0 -> new PanelLayout(Kind.NIBBLE, format, 32, SCALE_WORDS + 4 * COLUMNS);
       case Q4_1 -> new PanelLayout(Kind.NIBBLE_MIN, format, 32, COLUMNS + 4 * COLUMNS);
-      default -> encoded(format);
+      case Q5_0, Q5_1, IQ4_NL, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, U2, U3, U4, U8, NF4, FP4 ->
+          new PanelLayout(Kind.WORDS, format, format.blockLength(), encodedWords(format));
     };
   }
 
   /** The layout that needs nothing but a codec. */
   static PanelLayout encoded(QuantFormat format) {
-    int words = COLUMNS * format.blockBytes() / 4;
-    return new PanelLayout(Kind.ENCODED, format, format.blockLength(), words);
+    return new PanelLayout(Kind.ENCODED, format, format.blockLength(), encodedWords(format));
+  }
+
+  private static int encodedWords(QuantFormat format) {
+    return COLUMNS * format.blockBytes() / 4;
+  }
+
+  /** Floats that decoding a unit needs for scales: d and m of each column and sub-block. */
+  int scaleFloats() {
+    return 2 * COLUMNS * (format.blockLength() > 32 ? 17 : 1);
   }
 
   /** First word of the codes in a unit. */
@@ -92,7 +106,52 @@ record PanelLayout(Kind kind, QuantFormat format, int unitInner, int unitWords) 
         words[to + column] = src.getInt(at);
         packNibbles(src, at + 4, words, to + COLUMNS + column);
       }
+      case WORDS -> packWords(src, at, column, words, to);
       case ENCODED -> packBytes(src, at, column, words, to);
+    }
+  }
+
+  /** First byte of what a block has beyond whole words: its scale, or a zero point. */
+  private int oddByte() {
+    return switch (format) {
+      case Q3_K -> 108;
+      case Q6_K -> 208;
+      case U2, U3, U4, U8 -> 4;
+      default -> 0;
+    };
+  }
+
+  private int oddBytes() {
+    return format.blockBytes() % 4;
+  }
+
+  /** First word of the groups of words. */
+  private int bodyWords() {
+    return COLUMNS * oddBytes() / 4;
+  }
+
+  private void packWords(ByteBuffer src, int at, int column, int[] words, int to) {
+    if (oddBytes() == 2) {
+      putHalf(words, to, column, src.getShort(at + oddByte()));
+    } else if (oddBytes() == 1) {
+      words[to + column / 4] |= (src.get(at + oddByte()) & 0xFF) << column % 4 * 8;
+    }
+    for (int i = 0; i < format.blockBytes() / 4; i++) {
+      int skip = 4 * i < oddByte() || oddBytes() == 0 ? 0 : oddBytes();
+      words[to + bodyWords() + i * COLUMNS + column] = src.getInt(at + 4 * i + skip);
+    }
+  }
+
+  /** A column's block as the checkpoint has it. */
+  private void unpackWords(int[] words, int at, int column, ByteBuffer block) {
+    if (oddBytes() == 2) {
+      block.putShort(oddByte(), (short) half(words, at, column));
+    } else if (oddBytes() == 1) {
+      block.put(oddByte(), (byte) (words[at + column / 4] >>> column % 4 * 8));
+    }
+    for (int i = 0; i < format.blockBytes() / 4; i++) {
+      int skip = 4 * i < oddByte() || oddBytes() == 0 ? 0 : oddBytes();
+      block.putInt(4 * i + skip, words[at + bodyWords() + i * COLUMNS + column]);
     }
   }
 
@@ -161,7 +220,7 @@ record PanelLayout(Kind kind, QuantFormat format, int unitInner, int unitWords) 
         float m = HalfFloat.toFloat(words[at + column] >>> 16);
         decodeNibbles(words, at + COLUMNS + column, d, m, dst, to, stride);
       }
-      case ENCODED -> decodeEncoded(words, at, column, dst, to, stride);
+      case WORDS, ENCODED -> decodeBlock(words, at, column, dst, to, stride);
     }
   }
 
@@ -187,16 +246,24 @@ record PanelLayout(Kind kind, QuantFormat format, int unitInner, int unitWords) 
     }
   }
 
-  private void decodeEncoded(int[] words, int at, int column, float[] dst, int to, int stride) {
-    ByteBuffer block = ByteBuffer.allocate(format.blockBytes());
-    for (int i = 0; i < format.blockBytes(); i++) {
-      int b = column * format.blockBytes() + i;
-      block.put(i, (byte) (words[at + b / 4] >>> b % 4 * 8));
+  private void decodeBlock(int[] words, int at, int column, float[] dst, int to, int stride) {
+    ByteBuffer block = ByteBuffer.allocate(format.blockBytes()).order(ByteOrder.LITTLE_ENDIAN);
+    if (kind == Kind.WORDS) {
+      unpackWords(words, at, column, block);
+    } else {
+      unpackBytes(words, at, column, block);
     }
     float[] weights = new float[unitInner];
     format.codec().decode(block, 0, weights, 0, unitInner);
     for (int k = 0; k < unitInner; k++) {
       dst[to + k * stride] = weights[k];
+    }
+  }
+
+  private void unpackBytes(int[] words, int at, int column, ByteBuffer block) {
+    for (int i = 0; i < format.blockBytes(); i++) {
+      int b = column * format.blockBytes() + i;
+      block.put(i, (byte) (words[at + b / 4] >>> b % 4 * 8));
     }
   }
 }

@@ -20,7 +20,7 @@ interface PanelMath {
    * w[wAt + k · 32 + c] = weight of input k, column c of {@code units} units, the first at {@code
    * at}.
    *
-   * @param scales scratch, 64 floats a unit
+   * @param scales scratch, {@link PanelLayout#scaleFloats()} a unit
    */
   void decode(
       PanelLayout layout, int[] words, int at, int units, float[] scales, float[] w, int wAt);

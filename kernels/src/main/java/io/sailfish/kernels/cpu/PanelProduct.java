@@ -127,7 +127,7 @@ final class PanelProduct {
     PanelLayout layout = w.layout(panel);
     int units = w.cols() / layout.unitInner();
     int step = Math.max(1, CHUNK_INNER / layout.unitInner());
-    own.scales = sized(own.scales, step * 2 * COLUMNS);
+    own.scales = sized(own.scales, step * layout.scaleFloats());
     Arrays.fill(out, 0, RowBlocks.padded(tile.rows()) * COLUMNS, 0);
     int[] words = w.words(panel);
     own.w.on(weights, ALIGNED + worker * WEIGHTS, COLUMNS);

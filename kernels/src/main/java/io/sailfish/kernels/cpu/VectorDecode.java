@@ -89,7 +89,8 @@ final class VectorDecode {
     }
   }
 
-  private static void pairedScales(int[] words, int from, float[] d, int at) {
+  /** d[at + c] of 16 words of halves, those of columns 16 to 31 in the upper half. */
+  static void pairedScales(int[] words, int from, float[] d, int at) {
     for (int c = 0; c < COLUMNS / 2; c += LANES) {
       IntVector pair = IntVector.fromArray(I, words, from + c);
       IntVector low = pair.lanewise(LSHL, 16).lanewise(ASHR, 3).and(HALF_MASK);
@@ -99,7 +100,8 @@ final class VectorDecode {
     }
   }
 
-  private static void scalesAndMinima(int[] words, int from, float[] d, int at) {
+  /** d[at + c] and d[at + 32 + c] of the two halves of 32 words. */
+  static void scalesAndMinima(int[] words, int from, float[] d, int at) {
     for (int c = 0; c < COLUMNS; c += LANES) {
       IntVector pair = IntVector.fromArray(I, words, from + c);
       IntVector low = pair.lanewise(LSHL, 16).lanewise(ASHR, 3).and(HALF_MASK);

@@ -39,7 +39,21 @@ final class VectorMath implements PanelMath {
         VectorDecode.scales(layout, words, at, units, scales);
         VectorDecode.nibbles(words, codes, unitWords, units, scales, w, wAt);
       }
+      case WORDS -> decodeWords(layout, words, at, units, scales, w, wAt);
       case ENCODED -> decodeEncoded(layout, words, at, units, w, wAt);
+    }
+  }
+
+  private static void decodeWords(
+      PanelLayout layout, int[] words, int at, int units, float[] scales, float[] w, int wAt) {
+    for (int unit = 0; unit < units; unit++) {
+      int from = at + unit * layout.unitWords();
+      int to = wAt + unit * layout.unitInner() * COLUMNS;
+      if (layout.unitInner() == 32) {
+        VectorBlocks.decode(layout.format(), words, from, scales, w, to);
+      } else {
+        VectorSuperBlocks.decode(layout.format(), words, from, scales, w, to);
+      }
     }
   }
 

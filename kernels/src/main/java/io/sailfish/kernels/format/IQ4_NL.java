@@ -13,6 +13,14 @@ final class IQ4_NL implements Codec {
     -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113
   };
 
+  static float[] table() {
+    float[] table = new float[TABLE.length];
+    for (int q = 0; q < table.length; q++) {
+      table[q] = TABLE[q];
+    }
+    return table;
+  }
+
   @Override
   public void decode(ByteBuffer src, int srcOffset, float[] dst, int dstOffset, int count) {
     for (int block = 0; block < count / LENGTH; block++) {

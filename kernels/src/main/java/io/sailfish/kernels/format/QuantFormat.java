@@ -19,7 +19,13 @@ public enum QuantFormat {
   Q3_K("q3_k", 256, 110, new Q3_K(), 0.34),
   Q4_K("q4_k", 256, 144, new Q4_K(), 0.075),
   Q5_K("q5_k", 256, 176, new Q5_K(), 0.04),
-  Q6_K("q6_k", 256, 210, new Q6_K(), 0.04);
+  Q6_K("q6_k", 256, 210, new Q6_K(), 0.04),
+  U2("u2", 32, 13, new GroupIntegers(2), 0.5),
+  U3("u3", 32, 17, new GroupIntegers(3), 0.2),
+  U4("u4", 32, 21, new GroupIntegers(4), 0.1),
+  U8("u8", 32, 37, new GroupIntegers(8), 0.006),
+  NF4("nf4", 32, 20, new TableCodes(TableCodes.NF4), 0.152),
+  FP4("fp4", 32, 20, new TableCodes(TableCodes.FP4), 0.167);
 
   private final String id;
   private final int blockLength;

@@ -58,4 +58,49 @@ class PanelLayoutTest {
     new VectorMath().decode(layout, words, 0, inner, new float[0], got, 0);
     assertArrayEquals(expected, got);
   }
+
+  /** Codes and scales of any value, more than an encoder would write; the codec's bits. */
+  @ParameterizedTest
+  @EnumSource
+  void vectorsDecodeWhatTheCodecDecodes(QuantFormat format) {
+    int units = 3;
+    int cols = units * format.blockLength();
+    EncodedSource source = new EncodedSource("w", format, 32, cols, 5);
+    fillFinite(format, source.bytes());
+    PanelLayout layout = PanelLayout.of(format);
+    int[] words;
+    try (Parallel parallel = new Parallel(1)) {
+      words = new PanelPacker(parallel).packRun(source, layout, 0).words(0);
+    }
+    float[] got = new float[cols * 32];
+    float[] scales = new float[units * layout.scaleFloats()];
+    new VectorMath().decode(layout, words, 0, units, scales, got, 0);
+    float[] expected = new float[cols];
+    for (int c = 0; c < 32; c++) {
+      int at = c * (int) format.rowBytes(cols);
+      format.codec().decode(ByteBuffer.wrap(source.bytes()), at, expected, 0, cols);
+      for (int k = 0; k < cols; k++) {
+        assertEquals(expected[k] + 0f, got[k * 32 + c] + 0f, "input " + k + " column " + c);
+      }
+    }
+  }
+
+  private static void fillFinite(QuantFormat format, byte[] bytes) {
+    Random random = new Random(8);
+    byte[] block = new byte[format.blockBytes()];
+    float[] weights = new float[format.blockLength()];
+    for (int at = 0; at < bytes.length; ) {
+      random.nextBytes(block);
+      ByteBuffer wrapped = ByteBuffer.wrap(block);
+      format.codec().decode(wrapped, 0, weights, 0, weights.length);
+      boolean finite = format.codec().scalesFinite(wrapped, 0);
+      for (float weight : weights) {
+        finite &= Float.isFinite(weight);
+      }
+      if (finite) {
+        System.arraycopy(block, 0, bytes, at, block.length);
+        at += block.length;
+      }
+    }
+  }
 }
