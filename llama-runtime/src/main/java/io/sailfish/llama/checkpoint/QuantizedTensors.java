@@ -14,10 +14,15 @@ interface QuantizedTensors {
       return new Unquantized();
     }
     String method = quantization.text("quant_method");
-    throw quantization.fail(
-        "quant_method",
-        method,
-        "folders of F32, F16 and BF16 weights are read, GGUF files of more");
+    return switch (method) {
+      case "gptq" -> new GptqTensors(quantization, tensors);
+      case "awq" -> new AwqTensors(quantization, tensors);
+      case "compressed-tensors" -> new PackQuantizedTensors(quantization, tensors);
+      case "bitsandbytes" -> new BitsAndBytesTensors(quantization, tensors);
+      default ->
+          throw quantization.fail(
+              "quant_method", method, "gptq, awq, compressed-tensors and bitsandbytes are read");
+    };
   }
 
   /**
