@@ -7,12 +7,14 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 
 /**
  * Opens damaged models by the million; see {@link DamagedModels} for what must hold. Progress is
- * kept in a file, so that a run goes on where the last one stopped.
+ * kept in a file, so that a run goes on where the last one stopped. Damaged copies lie in the JVM's
+ * temporary folder, best one in memory.
  *
- * <pre>FormatFuzz GOLDEN_FOLDER FILES SEED PROGRESS.json RESULTS_FOLDER</pre>
+ * <pre>FormatFuzz GOLDEN_FOLDER FILES SEED THREADS PROGRESS.json RESULTS_FOLDER</pre>
  */
 public final class FormatFuzz {
   private static final int STEP = 2000;
@@ -25,23 +27,26 @@ public final class FormatFuzz {
   private FormatFuzz() {}
 
   public static void main(String[] args) throws IOException {
-    if (args.length != 5) {
+    if (args.length != 6) {
       throw new IllegalArgumentException(
-          "FormatFuzz GOLDEN_FOLDER FILES SEED PROGRESS.json RESULTS_FOLDER");
+          "FormatFuzz GOLDEN_FOLDER FILES SEED THREADS PROGRESS.json RESULTS_FOLDER");
     }
     long files = Long.parseLong(args[1]);
-    Path file = Path.of(args[3]);
-    Path work = Files.createTempDirectory("fuzz");
-    DamagedModels models = new DamagedModels(Path.of(args[0]), work);
+    Path file = Path.of(args[4]);
+    List<DamagedModels> models = new ArrayList<>();
+    for (int i = 0; i < Integer.parseInt(args[3]); i++) {
+      models.add(new DamagedModels(Path.of(args[0]), Files.createTempDirectory("fuzz")));
+    }
     Progress progress = start(file, Long.parseLong(args[2]));
     while (progress.next() < files) {
       progress = run(models, progress, Math.min(files, progress.next() + STEP));
       save(file, progress);
     }
+    int numModels = models.get(0).numModels();
     System.out.printf(
         "%d files over %d models: %d refused, %d failures%n",
-        progress.next(), models.numModels(), progress.refused(), progress.failures());
-    System.out.println(result(progress, models.numModels()).write(Path.of(args[4])));
+        progress.next(), numModels, progress.refused(), progress.failures());
+    System.out.println(result(progress, numModels).write(Path.of(args[5])));
   }
 
   private static Progress start(Path file, long seed) throws IOException {
@@ -56,21 +61,44 @@ public final class FormatFuzz {
     Files.move(part, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
   }
 
-  static Progress run(DamagedModels models, Progress from, long end) throws IOException {
+  /** Goes on to {@code end}, each of the models on a thread of its own. */
+  static Progress run(List<DamagedModels> models, Progress from, long end) {
+    List<CompletableFuture<Progress>> parts = new ArrayList<>();
+    for (int i = 0; i < models.size(); i++) {
+      DamagedModels own = models.get(i);
+      long first = from.next() + i;
+      parts.add(
+          CompletableFuture.supplyAsync(
+              () -> part(own, from.seed(), first, models.size(), end), task -> start(task)));
+    }
     long refused = from.refused();
     long failures = from.failures();
     List<String> kept = new ArrayList<>(from.kept());
-    for (long i = from.next(); i < end; i++) {
-      DamagedModels.Outcome outcome = models.check(from.seed(), i);
-      refused += outcome.refused() ? 1 : 0;
-      if (outcome.failure() != null) {
-        failures++;
-        if (kept.size() < MAX_KEPT) {
-          kept.add(outcome.failure());
-        }
-      }
+    for (CompletableFuture<Progress> part : parts) {
+      Progress done = part.join();
+      refused += done.refused();
+      failures += done.failures();
+      kept.addAll(done.kept().subList(0, Math.min(done.kept().size(), MAX_KEPT - kept.size())));
     }
     return new Progress(from.seed(), end, refused, failures, kept);
+  }
+
+  private static void start(Runnable task) {
+    new Thread(task, "fuzz").start();
+  }
+
+  /** Files first, first + step and so on. */
+  private static Progress part(DamagedModels models, long seed, long first, int step, long end) {
+    long refused = 0;
+    List<String> failures = new ArrayList<>();
+    for (long i = first; i < end; i += step) {
+      DamagedModels.Outcome outcome = models.check(seed, i);
+      refused += outcome.refused() ? 1 : 0;
+      if (outcome.failure() != null) {
+        failures.add(outcome.failure());
+      }
+    }
+    return new Progress(seed, end, refused, failures.size(), failures);
   }
 
   private static BenchmarkResult result(Progress progress, int models) throws IOException {
@@ -78,9 +106,11 @@ public final class FormatFuzz {
         new BenchmarkResult.Table(
             "Damaged model files",
             ("One file of one of %d tiny models damaged at one to three places, then opened and the"
-                    + " end of every tensor read. A failure: another exception than the one that"
-                    + " names the file, more than a second, or more memory than the undamaged model"
-                    + " took plus twice its size. Seed %d.")
+                 + " end of every tensor read, the chat template parsed and, where the damage may"
+                 + " lie in it, the tokenizer made. A failure: another exception than the one that"
+                 + " names the file, more than a second, or more bytes allocated in all, up to the"
+                 + " making of the tokenizer, than twice the size of the model's files (256 KiB are"
+                 + " always allowed). Seed %d.")
                 .formatted(models, progress.seed()),
             List.of("files", "refused", "read", "failures"),
             List.of(
@@ -94,7 +124,7 @@ public final class FormatFuzz {
         RunFacts.date(),
         RunFacts.commit(),
         RunFacts.machine(),
-        "benchmarks/run.sh FormatFuzz llama-runtime/src/test/resources/golden %d %d PROGRESS.json benchmarks/results"
+        "benchmarks/run.sh FormatFuzz llama-runtime/src/test/resources/golden %d %d 2 PROGRESS.json benchmarks/results"
             .formatted(progress.next(), progress.seed()),
         List.of(
             new BenchmarkResult.Figure("fuzz.files.count", (double) progress.next(), null),

@@ -44,9 +44,8 @@ public final class FormatImport {
     List<Row> rows = new ArrayList<>();
     for (Path json : cases(golden)) {
       String name = golden.relativize(json).toString().replace(".json", "");
-      Path file = golden.resolve(name + ".gguf");
       JsonNode expected = new ObjectMapper().readTree(json.toFile());
-      rows.add(check(name, Files.exists(file) ? file : golden.resolve(name), expected));
+      rows.add(check(name, model(golden.resolve(name)), expected));
       System.out.println(rows.get(rows.size() - 1));
     }
     System.out.println(result(rows).write(Path.of(args[1])));
@@ -56,15 +55,20 @@ public final class FormatImport {
   private static List<Path> cases(Path golden) throws IOException {
     try (Stream<Path> all = Files.walk(golden)) {
       return all.filter(p -> p.toString().endsWith(".json"))
-          .filter(
-              p -> {
-                String stem = p.toString().replace(".json", "");
-                return Files.exists(Path.of(stem + ".gguf"))
-                    || Files.exists(Path.of(stem, "config.json"));
-              })
+          .filter(p -> model(Path.of(p.toString().replace(".json", ""))) != null)
           .sorted()
           .toList();
     }
+  }
+
+  /** The GGUF file of that name, the first of several, or the folder; null without. */
+  private static Path model(Path stem) {
+    for (String end : List.of(".gguf", "-00001-of-00003.gguf")) {
+      if (Files.exists(Path.of(stem + end))) {
+        return Path.of(stem + end);
+      }
+    }
+    return Files.exists(stem.resolve("config.json")) ? stem : null;
   }
 
   private static Row check(String name, Path model, JsonNode expected) {

@@ -32,8 +32,8 @@ public final class FormatsPage {
       Weights stay in these formats in memory. Nothing is rounded on the way in: codes, scales and \
       zero points are the file's own, so importing has no error. *Encoding error* is what our own \
       encoder puts on a weight at most, as a share of the largest magnitude in its block. \
-      *CPU*: a layout with vector code of its own, or `encoded`: the file's blocks, decoded by the \
-      codec (slower). *GPU*: whether it packs without loss into the layout of ADR 1.
+      *CPU*: the arrangement that vector code decodes (`words`: the file's blocks word by word, 32 \
+      outputs side by side), or `encoded`: decoded by the codec, slower. *GPU*: whether it packs without loss into the layout of ADR 1.
 
       """;
 
@@ -46,6 +46,18 @@ public final class FormatsPage {
       |---|---|---|
       | GGUF | the tensor's own type | types not in the table above are refused by name |
       | safetensors F32, F16, BF16 | `f32`, `f16`, `bf16` | one file or shards with an index |
+      | GPTQ, 2, 3, 4, 8 bit | `u2`, `u3`, `u4`, `u8` | formats gptq and gptq_v2; group a multiple of 32 or \
+      the channel; with desc_act inputs are sorted by group and activations gathered in that order, \
+      so q, k and v (gate and up) must share one order |
+      | AWQ, 4 bit, GEMM order | `u4` | modules that were not converted stay dense |
+      | compressed-tensors pack-quantized, 2, 3, 4, 8 bit | `u2` to `u8` | group or channel, symmetric \
+      or not, weights alone; ignored layers stay dense |
+      | bitsandbytes NF4, FP4 | `nf4`, `fp4` | double-quantised scales are multiplied out in \
+      bitsandbytes' own fp32 steps |
+
+      A scale is fp32 in the `u` formats, so that scales of every type are kept as they are; a group \
+      of more than 32 repeats scale and zero point in each block of 32, which is the price of one \
+      block length for all groups (`u4`: 5.25 bits a weight).
       """;
 
   /** Which programs write a format, by its id. */
@@ -64,7 +76,13 @@ public final class FormatsPage {
           Map.entry("q3_k", "llama.cpp"),
           Map.entry("q4_k", "llama.cpp"),
           Map.entry("q5_k", "llama.cpp"),
-          Map.entry("q6_k", "llama.cpp"));
+          Map.entry("q6_k", "llama.cpp"),
+          Map.entry("u2", "GPTQ, compressed-tensors"),
+          Map.entry("u3", "GPTQ, compressed-tensors"),
+          Map.entry("u4", "GPTQ, AWQ, compressed-tensors"),
+          Map.entry("u8", "GPTQ, compressed-tensors"),
+          Map.entry("nf4", "bitsandbytes"),
+          Map.entry("fp4", "bitsandbytes"));
 
   private FormatsPage() {}
 

@@ -21,7 +21,7 @@ class FormatFuzzTest {
     DamagedModels models = new DamagedModels(GOLDEN, work);
     assertTrue(models.numModels() > 20, models.numModels() + " models");
     FormatFuzz.Progress none = new FormatFuzz.Progress(20240611, 0, 0, 0, List.of());
-    FormatFuzz.Progress done = FormatFuzz.run(models, none, FILES);
+    FormatFuzz.Progress done = FormatFuzz.run(List.of(models), none, FILES);
     assertEquals(List.of(), done.kept());
     assertEquals(0, done.failures());
     // Neither a reader that refuses everything nor one that checks nothing would pass.

@@ -32,9 +32,8 @@ public final class LlamaRuntimes {
    */
   public static EngineRuntime open(Path model, RuntimeConfig config) {
     try (Checkpoint checkpoint = Checkpoints.open(model)) {
-      ChatTemplate template = template(checkpoint, config);
-      Tokenizer tokenizer =
-          HfTokenizer.of(checkpoint.tokenizerJson(), checkpoint.tokenizerConfig());
+      ChatTemplate template = template(model, checkpoint, config);
+      Tokenizer tokenizer = tokenizer(model, checkpoint);
       try {
         return open(checkpoint, template, tokenizer, config);
       } catch (RuntimeException | Error e) {
@@ -68,8 +67,28 @@ public final class LlamaRuntimes {
         info, engine, tokenizer, new ArrowMemory(config.arrowBytes()), encoder);
   }
 
-  /** Null for a model without. */
-  private static ChatTemplate template(Checkpoint checkpoint, RuntimeConfig config) {
+  /**
+   * An opened model's tokenizer. Closed by the caller.
+   *
+   * @param model the path that messages name
+   */
+  public static Tokenizer tokenizer(Path model, Checkpoint checkpoint) {
+    try {
+      return HfTokenizer.of(checkpoint.tokenizerJson(), checkpoint.tokenizerConfig());
+    } catch (RuntimeFailure e) {
+      String message = String.valueOf(e.getMessage());
+      throw message.startsWith(model.toString())
+          ? e
+          : new RuntimeFailure(e.kind(), model + ": " + message, e);
+    }
+  }
+
+  /**
+   * An opened model's chat template, or the one that the settings give instead; null without.
+   *
+   * @param model the path that messages name
+   */
+  public static ChatTemplate template(Path model, Checkpoint checkpoint, RuntimeConfig config) {
     boolean given = config.chatTemplate() != null && !config.chatTemplate().isBlank();
     String source = given ? config.chatTemplate() : checkpoint.chatTemplate().orElse(null);
     Instant now =
@@ -80,8 +99,7 @@ public final class LlamaRuntimes {
       throw new RuntimeFailure(
           Kind.USER,
           "%s %s; another one can be given with spark.sailfish.model.chatTemplate"
-              .formatted(
-                  given ? "the given" : checkpoint.config().name() + ": its", e.getMessage()),
+              .formatted(given ? "the given" : model + ": its", e.getMessage()),
           e);
     }
   }

@@ -53,6 +53,10 @@ public record Golden(
           "types/q5_k",
           "types/q6_k");
 
+  /** One model a family as GGUF files (tools/golden/make_gguf_families.py). */
+  public static final List<String> GGUF_FAMILIES =
+      List.of("gguf/qwen2", "gguf/qwen3", "gguf/llama_bias", "gguf/mistral_split");
+
   /** One model a family, as a HuggingFace folder (tools/golden/make_hf_families.py). */
   public static final List<String> FAMILIES =
       List.of(
@@ -64,6 +68,26 @@ public record Golden(
           "hf/qwen2",
           "hf/qwen2_window",
           "hf/qwen3");
+
+  /** Quantised folders, packed by the formats' own tools (tools/golden/make_quantized.py). */
+  public static final List<String> QUANTIZED =
+      List.of(
+          "quantized/gptq_w4_g32_desc_act",
+          "quantized/gptq_w4_g128_asym_v2",
+          "quantized/gptq_w4_g64_asym",
+          "quantized/gptq_w3_g64_asym",
+          "quantized/gptq_w3_g32_v2",
+          "quantized/gptq_w2_g32_asym",
+          "quantized/gptq_w8_channel",
+          "quantized/awq_g32",
+          "quantized/awq_g128",
+          "quantized/ct_w4_g128",
+          "quantized/ct_w4_g32_asym",
+          "quantized/ct_w4_channel",
+          "quantized/ct_w8_channel",
+          "quantized/bnb_nf4_double",
+          "quantized/bnb_nf4",
+          "quantized/bnb_fp4_double");
 
   public static Golden load(String variant) {
     try {
@@ -90,10 +114,14 @@ public record Golden(
     return digests;
   }
 
-  /** The variant's GGUF file, or its folder. */
+  /** The variant's GGUF file, the first of its GGUF files, or its folder. */
   public static Path model(String variant) {
-    boolean gguf = Golden.class.getResource("/golden/" + variant + ".gguf") != null;
-    return file(gguf ? variant + ".gguf" : variant);
+    for (String end : List.of(".gguf", "-00001-of-00003.gguf")) {
+      if (Golden.class.getResource("/golden/" + variant + end) != null) {
+        return file(variant + end);
+      }
+    }
+    return file(variant);
   }
 
   /** A golden file by its name. */

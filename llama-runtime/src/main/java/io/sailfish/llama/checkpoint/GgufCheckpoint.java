@@ -13,14 +13,17 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collectors;
 
-/** A Llama in one GGUF file. Tensors are read by position, so several threads may read at once. */
+/**
+ * A model of the Llama family in GGUF. Tensors are read by position, so several threads may read at
+ * once.
+ */
 final class GgufCheckpoint implements Checkpoint {
-  private final GgufReader gguf;
+  private final GgufFiles gguf;
   private final ModelConfig config;
   private final Map<String, GgufTensor> tensors;
   private final GgufTokenizerMetadata tokenizer;
 
-  private GgufCheckpoint(GgufReader gguf) {
+  private GgufCheckpoint(GgufFiles gguf) {
     this.gguf = gguf;
     this.config = GgufModelConfig.read(gguf);
     this.tensors = byOurNames(gguf);
@@ -29,7 +32,7 @@ final class GgufCheckpoint implements Checkpoint {
   }
 
   static GgufCheckpoint open(Path path) {
-    GgufReader gguf = GgufReader.open(path);
+    GgufFiles gguf = GgufFiles.open(path);
     try {
       return new GgufCheckpoint(gguf);
     } catch (Throwable t) {
@@ -38,7 +41,7 @@ final class GgufCheckpoint implements Checkpoint {
     }
   }
 
-  private static Map<String, GgufTensor> byOurNames(GgufReader gguf) {
+  private static Map<String, GgufTensor> byOurNames(GgufFiles gguf) {
     Map<String, GgufTensor> out = new HashMap<>();
     gguf.tensors()
         .forEach(
@@ -49,9 +52,9 @@ final class GgufCheckpoint implements Checkpoint {
               } else if (!GgufModelConfig.isConfiguration(name)) {
                 throw new RuntimeFailure(
                     Kind.USER,
-                    "%s: tensor %s is no part of a plain Llama (biases, experts and adapters are"
-                            .formatted(gguf.path(), name)
-                        + " not run)",
+                    "%s: tensor %s is no part of a model of the Llama family (experts and adapters"
+                            .formatted(tensor.file().path(), name)
+                        + " are not run)",
                     null);
               }
             });
@@ -59,7 +62,7 @@ final class GgufCheckpoint implements Checkpoint {
   }
 
   private void checkShapes() {
-    if (config.layers() > tensors.size() / TensorShapes.PER_LAYER) {
+    if (config.layers() > TensorShapes.mostLayers(config, tensors.size())) {
       throw gguf.fail(
           "layers", "" + config.layers(), "there are tensors for fewer: " + tensors.size());
     }

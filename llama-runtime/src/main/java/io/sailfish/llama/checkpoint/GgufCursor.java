@@ -15,14 +15,19 @@ final class GgufCursor {
   private static final int MAX_SHOWN = 120;
 
   private static final int BUFFER = 1 << 16;
+  private static final int MIN_BUFFER = 8;
 
   private final FileBytes file;
-  private final ByteBuffer buffer =
-      ByteBuffer.allocate(BUFFER).order(ByteOrder.LITTLE_ENDIAN).limit(0);
+  private final ByteBuffer buffer;
   private long bufferStart;
 
-  GgufCursor(FileBytes file, long position) {
+  /**
+   * @param span bytes that will be read, about: no larger a buffer is taken
+   */
+  GgufCursor(FileBytes file, long position, long span) {
+    int bytes = (int) Math.max(MIN_BUFFER, Math.min(BUFFER, span));
     this.file = file;
+    this.buffer = ByteBuffer.allocate(bytes).order(ByteOrder.LITTLE_ENDIAN).limit(0);
     this.bufferStart = position;
   }
 
@@ -69,7 +74,7 @@ final class GgufCursor {
 
   /** Length of a string, at most {@code max} bytes and within the file. */
   int length(String what, int max) {
-    return (int) count(what + " length", Math.min(max, Math.max(0, remaining() - 8)));
+    return (int) count(what, Math.min(max, Math.max(0, remaining() - 8)));
   }
 
   void skip(long bytes, String what) {
@@ -93,7 +98,7 @@ final class GgufCursor {
       throw fail(what, length + " bytes", "only " + remaining() + " are left");
     }
     byte[] bytes = new byte[length];
-    if (length <= BUFFER) {
+    if (length <= buffer.capacity()) {
       need(length, what);
       buffer.get(bytes);
     } else {
@@ -143,7 +148,7 @@ final class GgufCursor {
       throw fail(what, "?", "the file ends at byte " + file.size() + " in the middle of it");
     }
     bufferStart = position();
-    buffer.clear().limit((int) Math.min(BUFFER, left));
+    buffer.clear().limit((int) Math.min(buffer.capacity(), left));
     file.read(bufferStart, buffer);
     buffer.flip();
   }

@@ -50,8 +50,9 @@ final class GgufMetadata {
    * @param element of an array: type of its elements
    * @param offset of a text: its first byte; of an array: its first element
    * @param count of a text: bytes; of an array: elements
+   * @param bytes of a text or an array in the file
    */
-  record Value(Type type, long bits, Type element, long offset, long count) {}
+  record Value(Type type, long bits, Type element, long offset, long count, long bytes) {}
 
   private final FileBytes file;
   private final Map<String, Value> values = new LinkedHashMap<>();
@@ -82,6 +83,10 @@ final class GgufMetadata {
   /** A whole number that must be there and lie in [min, max]. */
   int integer(String key, long min, long max) {
     return (int) inRange(key, need(key), min, max);
+  }
+
+  boolean isArray(String key) {
+    return has(key) && values.get(key).type == Type.ARRAY;
   }
 
   int integer(String key, long min, long max, int otherwise) {
@@ -126,7 +131,7 @@ final class GgufMetadata {
     if (v.count > MAX_TEXT) {
       throw fail(key, v.count + " bytes", "a text may have " + MAX_TEXT);
     }
-    return new GgufCursor(file, v.offset).text((int) v.count, key);
+    return new GgufCursor(file, v.offset, v.bytes).text((int) v.count, key);
   }
 
   String text(String key, String otherwise) {
@@ -135,17 +140,18 @@ final class GgufMetadata {
 
   String[] texts(String key) {
     Value v = array(key, Type.STRING);
-    GgufCursor cursor = new GgufCursor(file, v.offset);
+    GgufCursor cursor = new GgufCursor(file, v.offset, v.bytes);
     String[] out = new String[Math.toIntExact(v.count)];
+    String length = key + " length"; // once: there are as many texts as tokens
     for (int i = 0; i < out.length; i++) {
-      out[i] = cursor.text(cursor.length(key, MAX_TEXT), key);
+      out[i] = cursor.text(cursor.length(length, MAX_TEXT), key);
     }
     return out;
   }
 
   int[] integers(String key) {
     Value v = array(key, Type.INT32);
-    GgufCursor cursor = new GgufCursor(file, v.offset);
+    GgufCursor cursor = new GgufCursor(file, v.offset, v.bytes);
     int[] out = new int[Math.toIntExact(v.count)];
     for (int i = 0; i < out.length; i++) {
       out[i] = cursor.i32(key);
@@ -155,7 +161,7 @@ final class GgufMetadata {
 
   float[] numbers(String key) {
     Value v = array(key, Type.FLOAT32);
-    GgufCursor cursor = new GgufCursor(file, v.offset);
+    GgufCursor cursor = new GgufCursor(file, v.offset, v.bytes);
     float[] out = new float[Math.toIntExact(v.count)];
     for (int i = 0; i < out.length; i++) {
       out[i] = Float.intBitsToFloat(cursor.i32(key));

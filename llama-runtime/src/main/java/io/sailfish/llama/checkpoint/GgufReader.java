@@ -80,7 +80,7 @@ final class GgufReader implements AutoCloseable {
   }
 
   private void parse() {
-    GgufCursor in = new GgufCursor(file, 0);
+    GgufCursor in = new GgufCursor(file, 0, file.size());
     int magic = in.i32("magic");
     if (magic != MAGIC) {
       throw in.fail("magic", "0x%08x".formatted(magic), "a GGUF file starts with the bytes GGUF");
@@ -130,7 +130,7 @@ final class GgufReader implements AutoCloseable {
 
   private void readKey(GgufCursor in, long index) {
     String what = "key " + index;
-    String key = in.text(in.length(what, MAX_KEY_BYTES), what);
+    String key = in.text(in.length(what + " length", MAX_KEY_BYTES), what);
     if (!metadata.add(key, readValue(in, "key " + key))) {
       throw in.fail(what, key, "occurs twice");
     }
@@ -150,11 +150,11 @@ final class GgufReader implements AutoCloseable {
       case ARRAY -> readArray(in, what);
       case STRING -> {
         long bytes = in.count(what + " length", Math.max(0, in.remaining() - 8));
-        Value value = new Value(type, 0, null, in.position(), bytes);
+        Value value = new Value(type, 0, null, in.position(), bytes, bytes);
         in.skip(bytes, what);
         yield value;
       }
-      default -> new Value(type, readScalar(in, type, what), null, 0, 0);
+      default -> new Value(type, readScalar(in, type, what), null, 0, 0, 0);
     };
   }
 
@@ -187,16 +187,17 @@ final class GgufReader implements AutoCloseable {
     }
     int minBytes = element == Type.STRING ? 8 : element.bytes;
     long count = in.count(what + " count", Math.max(0, in.remaining() - 8) / minBytes);
-    Value value = new Value(Type.ARRAY, 0, element, in.position(), count);
+    long start = in.position();
     if (element == Type.STRING) {
+      String length = what + " text length";
       for (long i = 0; i < count; i++) {
-        long bytes = in.count(what + " text length", Math.max(0, in.remaining() - 8));
+        long bytes = in.count(length, Math.max(0, in.remaining() - 8));
         in.skip(bytes, what);
       }
     } else {
       in.skip(count * element.bytes, what);
     }
-    return value;
+    return new Value(Type.ARRAY, 0, element, start, count, in.position() - start);
   }
 
   /** What the header says of a tensor; {@code offset} counts from the start of the data. */
@@ -204,7 +205,7 @@ final class GgufReader implements AutoCloseable {
 
   private TensorInfo readTensorInfo(GgufCursor in, long index, int alignment) {
     String at = "tensor " + index;
-    String name = in.text(in.length(at + " name", MAX_TENSOR_NAME_BYTES), at + " name");
+    String name = in.text(in.length(at + " name length", MAX_TENSOR_NAME_BYTES), at + " name");
     String what = "tensor " + name;
     long numDims = in.u32(what + " dimensions");
     if (numDims < 1 || numDims > MAX_DIMS) {

@@ -35,12 +35,11 @@ final class HfCheckpoint implements Checkpoint {
     this.files = files;
     this.config = HfModelConfig.read(json, String.valueOf(folder.getFileName()));
     this.quantized = QuantizedTensors.of(json, files.tensors());
-    if (config.layers() > files.tensors().size() / TensorShapes.PER_LAYER) {
+    if (config.layers() > TensorShapes.mostLayers(config, files.tensors().size())) {
       throw json.fail(
           "num_hidden_layers",
           config.layers(),
-          "the files hold %d tensors, a layer has %d or more"
-              .formatted(files.tensors().size(), TensorShapes.PER_LAYER));
+          "the files hold %d tensors, too few".formatted(files.tensors().size()));
     }
     this.shapes = TensorShapes.of(config);
     checkTensors();

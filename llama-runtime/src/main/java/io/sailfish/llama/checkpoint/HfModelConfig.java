@@ -3,6 +3,7 @@ package io.sailfish.llama.checkpoint;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.sailfish.kernels.AttentionShape;
 import io.sailfish.llama.model.AttentionVariant;
+import io.sailfish.llama.model.LayerSizes;
 import io.sailfish.llama.model.ModelConfig;
 import io.sailfish.llama.model.RopeConfig;
 import java.util.ArrayList;
@@ -16,12 +17,15 @@ import java.util.regex.Pattern;
  * and is not known here is an error.
  */
 final class HfModelConfig {
+  private static final int MAX_HEADS = 65536;
   private static final int MAX_WIDTH = 1 << 20;
+  private static final int MAX_INNER = 1 << 24;
   private static final String ARCHITECTURES = "architectures";
 
   /** Families that are run, by the name of their architecture. */
   private enum Family {
     LLAMA("LlamaForCausalLM"),
+    DECI("DeciLMForCausalLM"),
     MISTRAL("MistralForCausalLM"),
     QWEN2("Qwen2ForCausalLM"),
     QWEN3("Qwen3ForCausalLM");
@@ -87,20 +91,24 @@ final class HfModelConfig {
   private ModelConfig read() {
     refuseUnsupported();
     int hidden = json.integer("hidden_size", 1, MAX_WIDTH);
-    AttentionShape attention = attention(hidden);
     int layers = json.integer("num_hidden_layers", 1, 4096);
+    List<LayerSizes> sizes = family == Family.DECI ? deciSizes(hidden, layers) : List.of();
+    AttentionShape attention = attention(hidden, sizes);
     return new ModelConfig(
         name(),
         layers,
         hidden,
-        json.integer("intermediate_size", 1, 1 << 24),
+        sizes.isEmpty()
+            ? json.integer("intermediate_size", 1, MAX_INNER)
+            : sizes.stream().mapToInt(LayerSizes::inner).max().orElseThrow(),
         attention,
         variant(layers),
         json.integer("vocab_size", 1, 1 << 24),
         json.integer("max_position_embeddings", 1, 1 << 30),
         (float) json.positive("rms_norm_eps", 1e-6),
         rope(),
-        json.flag("tie_word_embeddings", false));
+        json.flag("tie_word_embeddings", false),
+        sizes);
   }
 
   private String name() {
@@ -130,11 +138,21 @@ final class HfModelConfig {
     }
   }
 
-  private AttentionShape attention(int hidden) {
-    int heads = json.integer("num_attention_heads", 1, 65536);
+  /** Layers that a search has made smaller, each in its own way. */
+  private List<LayerSizes> deciSizes(int hidden, int layers) {
+    int heads = json.integer("num_attention_heads", 1, MAX_HEADS);
+    return new HfBlockSizes(json, hidden, heads, MAX_INNER).read(layers);
+  }
+
+  private AttentionShape attention(int hidden, List<LayerSizes> sizes) {
+    int heads = json.integer("num_attention_heads", 1, MAX_HEADS);
     String kv = "num_key_value_heads";
     int kvHeads =
-        family == Family.LLAMA ? json.integer(kv, 1, heads, heads) : json.integer(kv, 1, heads);
+        switch (family) {
+          case DECI -> sizes.stream().mapToInt(LayerSizes::kvHeads).max().orElseThrow();
+          case LLAMA -> json.integer(kv, 1, heads, heads);
+          default -> json.integer(kv, 1, heads);
+        };
     if (heads % kvHeads != 0) {
       throw json.fail(kv, kvHeads, "must divide num_attention_heads = " + heads);
     }
@@ -156,7 +174,7 @@ final class HfModelConfig {
   private AttentionVariant variant(int layers) {
     boolean biases = json.flag("attention_bias", false);
     return switch (family) {
-      case LLAMA -> new AttentionVariant(biases, biases, false, windows(layers, false));
+      case LLAMA, DECI -> new AttentionVariant(biases, biases, false, windows(layers, false));
       case MISTRAL -> new AttentionVariant(false, false, false, windows(layers, true));
       case QWEN2 -> new AttentionVariant(true, false, false, qwenWindows(layers));
       case QWEN3 -> new AttentionVariant(biases, biases, true, qwenWindows(layers));

@@ -168,6 +168,20 @@ final class JsonFields {
     return new JsonFields(file, name(key), (ObjectNode) value);
   }
 
+  /** The objects of an array. */
+  List<JsonFields> objects(String key) {
+    JsonNode value = need(key);
+    List<JsonFields> objects = new ArrayList<>();
+    for (JsonNode element : value) {
+      if (!value.isArray() || !element.isObject()) {
+        throw fail(key, value, "must be an array of objects");
+      }
+      String place = "%s[%d]".formatted(name(key), objects.size());
+      objects.add(new JsonFields(file, place, (ObjectNode) element));
+    }
+    return objects;
+  }
+
   /** Null where there is none. */
   JsonFields objectOrNull(String key) {
     return has(key) ? object(key) : null;

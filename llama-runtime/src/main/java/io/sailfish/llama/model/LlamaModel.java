@@ -29,7 +29,7 @@ public final class LlamaModel {
   private final Tensor normed; // [rows, hidden]
   private final Tensor qkv; // [rows, (heads + 2 kvHeads) headDim]
   private final Tensor attended; // [rows, heads headDim]
-  private final Tensor inner; // [rows, inner]
+  private final Map<Integer, Tensor> inner = new HashMap<>(); // by inner: [rows, inner]
   private final Tensor wantedX; // [logitRows, hidden]
   private final Tensor wantedAttended; // [logitRows, heads headDim]
   private final Tensor logits; // [logitRows, vocabulary]
@@ -66,7 +66,6 @@ public final class LlamaModel {
     this.normed = backend.floats(rows, config.hidden(), "normed rows");
     this.qkv = backend.floats(rows, shape.qkvCols(), "q|k|v rows");
     this.attended = backend.floats(rows, shape.qCols(), "attention rows");
-    this.inner = backend.floats(rows, config.inner(), "feed-forward rows");
     this.wantedX = backend.floats(wanted, config.hidden(), "rows that need logits");
     this.wantedAttended = backend.floats(wanted, shape.qCols(), "their attention rows");
     this.logits = backend.exact(wanted, config.vocabulary(), "logits");
@@ -75,6 +74,10 @@ public final class LlamaModel {
             ? null
             : backend.exact(sizes.decodeRows(), config.vocabulary(), "logits of decoding rows");
     for (LlamaWeights.Layer w : weights.layers()) {
+      if (w.down() != null) {
+        inner.computeIfAbsent(
+            w.down().cols(), cols -> backend.floats(rows, cols, "feed-forward rows"));
+      }
       for (Weight reorders : w.reordering()) {
         reordered.computeIfAbsent(
             reorders.cols(), cols -> backend.floats(rows, cols, "reordered inputs"));
@@ -125,14 +128,19 @@ public final class LlamaModel {
   private void layer(Ops ops, int i, StepInputs step, int rows) {
     LlamaWeights.Layer w = weights.layers().get(i);
     keysAndValues(ops, i, step, rows);
-    attend(ops, i, step, rows);
-    addOutput(ops, x, attended, w, rows);
+    if (w.qkv() != null) {
+      attend(ops, i, step, rows);
+      addOutput(ops, x, attended, w, rows);
+    }
     feedForward(ops, x, w, rows);
   }
 
-  /** The rows' queries, and their keys and values in the cache. */
+  /** The rows' queries, and their keys and values in the cache; none in a layer without. */
   private void keysAndValues(Ops ops, int i, StepInputs step, int rows) {
     LlamaWeights.Layer w = weights.layers().get(i);
+    if (w.qkv() == null) {
+      return;
+    }
     ops.rmsNorm(normed, x, w.attentionNorm(), config.normEps(), rows);
     ops.linear(qkv, inOrder(ops, normed, w.extras().qkvOrder(), rows), w.qkv(), rows);
     if (w.extras().qkvBias() != null) {
@@ -150,16 +158,22 @@ public final class LlamaModel {
   private void lastRows(StepInputs step, int rows, int wanted) {
     int last = config.layers() - 1;
     LlamaWeights.Layer w = weights.layers().get(last);
-    attend(promptOps, last, step, rows);
     ops.gatherRows(wantedX, x, step.logitRows(), wanted);
-    ops.gatherRows(wantedAttended, attended, step.logitRows(), wanted);
-    addOutput(ops, wantedX, wantedAttended, w, wanted);
+    if (w.qkv() != null) {
+      attend(promptOps, last, step, rows);
+      ops.gatherRows(wantedAttended, attended, step.logitRows(), wanted);
+      addOutput(ops, wantedX, wantedAttended, w, wanted);
+    }
     feedForward(ops, wantedX, w, wanted);
     head(logits, wantedX, wanted);
   }
 
   /** x += (silu(norm(x) · Gᵀ) ∘ (norm(x) · Uᵀ)) · Downᵀ. */
   private void feedForward(Ops ops, Tensor x, LlamaWeights.Layer w, int rows) {
+    if (w.gateUp() == null) {
+      return;
+    }
+    Tensor inner = this.inner.get(w.down().cols());
     ops.rmsNorm(normed, x, w.ffnNorm(), config.normEps(), rows);
     Tensor ordered = inOrder(ops, normed, w.extras().gateUpOrder(), rows);
     ops.swiGlu(inner, ordered, w.gateUp(), rows);

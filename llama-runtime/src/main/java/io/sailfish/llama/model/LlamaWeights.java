@@ -23,7 +23,7 @@ import java.util.List;
 public record LlamaWeights(Weight embedding, List<Layer> layers, Tensor outputNorm, Weight output) {
 
   /**
-   * One transformer block.
+   * One transformer block. What belongs to attention or to feed-forward is null in a layer without.
    *
    * @param attentionNorm {@code [1, hidden]}
    * @param qkv {@code [(heads + 2 kvHeads) headDim, hidden]}: q over k over v
@@ -94,7 +94,9 @@ public record LlamaWeights(Weight embedding, List<Layer> layers, Tensor outputNo
   public long bytes() {
     long sum = embedding.bytes() + (output == embedding ? 0 : output.bytes());
     for (Layer layer : layers) {
-      sum += layer.qkv.bytes() + layer.o.bytes() + layer.gateUp.bytes() + layer.down.bytes();
+      for (Weight weight : Arrays.asList(layer.qkv, layer.o, layer.gateUp, layer.down)) {
+        sum += weight == null ? 0 : weight.bytes();
+      }
     }
     return sum;
   }
@@ -105,43 +107,83 @@ public record LlamaWeights(Weight embedding, List<Layer> layers, Tensor outputNo
       Weight embedding = vocabulary("embedding", c);
       List<Layer> layers = new ArrayList<>(c.layers());
       for (int i = 0; i < c.layers(); i++) {
-        layers.add(layer(c, "layers." + i + "."));
+        layers.add(layer(c, "layers." + i + ".", c.sizes(i)));
       }
       Weight output = c.tiedEmbeddings() ? embedding : vocabulary("output", c);
       return new LlamaWeights(embedding, layers, norm("output_norm", c.hidden()), output);
     }
 
-    private Layer layer(ModelConfig c, String p) {
-      int q = c.attention().qCols();
-      int kv = c.attention().kvCols();
-      WeightSource[] qkv = {
-        part(p + "q", q, c.hidden()), part(p + "k", kv, c.hidden()), part(p + "v", kv, c.hidden())
-      };
-      WeightSource o = part(p + "o", c.hidden(), q);
-      WeightSource[] gateUp = {
-        part(p + "gate", c.inner(), c.hidden()), part(p + "up", c.inner(), c.hidden())
-      };
-      WeightSource down = part(p + "down", c.hidden(), c.inner());
-      boolean norms = c.variant().headNorms();
-      int dim = c.attention().headDim();
+    private Layer layer(ModelConfig c, String p, LayerSizes sizes) {
+      Attention attention = sizes.kvHeads() == 0 ? Attention.NONE : attention(c, p, sizes);
+      FeedForward ffn = sizes.inner() == 0 ? FeedForward.NONE : feedForward(c, p, sizes.inner());
       Extras extras =
           new Extras(
-              c.variant().qkvBias() ? vectors(p + "q_bias", p + "k_bias", p + "v_bias") : null,
-              c.variant().outputBias() ? vectors(p + "o_bias") : null,
-              norms ? norm(p + "q_norm", dim) : null,
-              norms ? norm(p + "k_norm", dim) : null,
-              order(qkv),
-              order(o),
-              order(gateUp),
-              order(down));
+              attention.qkvBias,
+              attention.oBias,
+              attention.qNorm,
+              attention.kNorm,
+              attention.qkvOrder,
+              attention.oOrder,
+              ffn.gateUpOrder,
+              ffn.downOrder);
       return new Layer(
+          attention.norm, attention.qkv, attention.o, ffn.norm, ffn.gateUp, ffn.down, extras);
+    }
+
+    private record Attention(
+        Tensor norm,
+        Weight qkv,
+        Weight o,
+        Tensor qkvBias,
+        Tensor oBias,
+        Tensor qNorm,
+        Tensor kNorm,
+        IntTensor qkvOrder,
+        IntTensor oOrder) {
+      static final Attention NONE =
+          new Attention(null, null, null, null, null, null, null, null, null);
+    }
+
+    private Attention attention(ModelConfig c, String p, LayerSizes sizes) {
+      int dim = c.attention().headDim();
+      int q = c.attention().qCols();
+      int kv = sizes.kvHeads() * dim;
+      int copies = c.attention().kvHeads() / sizes.kvHeads();
+      WeightSource[] qkv = {
+        part(p + "q", q, c.hidden()),
+        HeadCopies.of(part(p + "k", kv, c.hidden()), dim, copies),
+        HeadCopies.of(part(p + "v", kv, c.hidden()), dim, copies)
+      };
+      WeightSource o = part(p + "o", c.hidden(), q);
+      boolean norms = c.variant().headNorms();
+      return new Attention(
           norm(p + "attention_norm", c.hidden()),
           pack(qkv),
           pack(o),
+          c.variant().qkvBias() ? qkvBias(p, dim, copies) : null,
+          c.variant().outputBias() ? norm(p + "o_bias", c.hidden()) : null,
+          norms ? norm(p + "q_norm", dim) : null,
+          norms ? norm(p + "k_norm", dim) : null,
+          order(qkv),
+          order(o));
+    }
+
+    private record FeedForward(
+        Tensor norm, Weight gateUp, Weight down, IntTensor gateUpOrder, IntTensor downOrder) {
+      static final FeedForward NONE = new FeedForward(null, null, null, null, null);
+    }
+
+    private FeedForward feedForward(ModelConfig c, String p, int inner) {
+      WeightSource[] gateUp = {
+        part(p + "gate", inner, c.hidden()), part(p + "up", inner, c.hidden())
+      };
+      WeightSource down = part(p + "down", c.hidden(), inner);
+      return new FeedForward(
           norm(p + "ffn_norm", c.hidden()),
           backend.gatedWeight(gateUp[0].name(), gateUp[0], gateUp[1]),
           pack(down),
-          extras);
+          order(gateUp),
+          order(down));
     }
 
     /** The order that all parts have their inputs in; null as they are. */
@@ -163,15 +205,17 @@ public record LlamaWeights(Weight embedding, List<Layer> layers, Tensor outputNo
       return tensor;
     }
 
-    /** Vectors one behind the other. */
-    private Tensor vectors(String... names) {
+    /** Biases of q, k and v one behind the other, those of k and v as often as their heads. */
+    private Tensor qkvBias(String p, int headDim, int copies) {
       List<float[]> parts = new ArrayList<>();
       int length = 0;
-      for (String name : names) {
-        parts.add(values(name, checkpoint.tensor(name).cols()));
+      for (String name : List.of(p + "q_bias", p + "k_bias", p + "v_bias")) {
+        float[] bias = values(name, checkpoint.tensor(name).cols());
+        boolean isQ = parts.isEmpty();
+        parts.add(isQ ? bias : HeadCopies.of(bias, headDim, copies));
         length += parts.get(parts.size() - 1).length;
       }
-      Tensor tensor = backend.exact(1, length, names[0]);
+      Tensor tensor = backend.exact(1, length, p + "qkv_bias");
       int at = 0;
       for (float[] part : parts) {
         backend.write(tensor, at, part, 0, part.length);

@@ -1,6 +1,7 @@
 package io.sailfish.llama.model;
 
 import io.sailfish.kernels.AttentionShape;
+import java.util.List;
 
 /**
  * Hyper-parameters of a Llama-family model; the only place that has them.
@@ -8,14 +9,15 @@ import io.sailfish.kernels.AttentionShape;
  * @param name for people
  * @param layers number of transformer blocks
  * @param hidden width of the residual stream
- * @param inner width of the feed-forward layer
- * @param attention heads and head dim
+ * @param inner width of the feed-forward layer, the widest where they differ
+ * @param attention heads and head dim; most key/value heads where layers differ
  * @param variant what the family does otherwise than Llama
  * @param vocabulary number of tokens
  * @param context longest sequence the model was made for, in tokens
  * @param normEps epsilon of the RMS norms
  * @param rope rotary embedding
  * @param tiedEmbeddings the output head is the embedding table
+ * @param layerSizes of each layer; empty = all alike
  */
 public record ModelConfig(
     String name,
@@ -28,4 +30,44 @@ public record ModelConfig(
     int context,
     float normEps,
     RopeConfig rope,
-    boolean tiedEmbeddings) {}
+    boolean tiedEmbeddings,
+    List<LayerSizes> layerSizes) {
+  public ModelConfig {
+    layerSizes = List.copyOf(layerSizes);
+  }
+
+  /** A model whose layers are all alike. */
+  public ModelConfig(
+      String name,
+      int layers,
+      int hidden,
+      int inner,
+      AttentionShape attention,
+      AttentionVariant variant,
+      int vocabulary,
+      int context,
+      float normEps,
+      RopeConfig rope,
+      boolean tiedEmbeddings) {
+    this(
+        name,
+        layers,
+        hidden,
+        inner,
+        attention,
+        variant,
+        vocabulary,
+        context,
+        normEps,
+        rope,
+        tiedEmbeddings,
+        List.of());
+  }
+
+  /** Sizes of a layer. */
+  public LayerSizes sizes(int layer) {
+    return layerSizes.isEmpty()
+        ? new LayerSizes(attention.kvHeads(), inner)
+        : layerSizes.get(layer);
+  }
+}

@@ -115,7 +115,7 @@ class GgufRefusalTest {
         change("truncated", f -> f.dataBytes = 100),
         change("truncated", f -> f.dataBytes = 0),
         tensor(
-            "tensor blk.0.attn_q.bias = [1, 32]: no part",
+            "tensor for layers.0.k_bias = (none): expected one of shape [1, 16]",
             "blk.0.attn_q.bias",
             GgufBytes.f32Tensor(32)),
         tensor("with 1 layers", "blk.1.attn_q.weight", GgufBytes.f32Tensor(32, 32)),
@@ -133,8 +133,10 @@ class GgufRefusalTest {
     String a = "llama.attention.";
     return Stream.of(
         change("general.architecture", f -> f.keys.remove("general.architecture")),
-        key("general.architecture = qwen2", "general.architecture", GgufBytes.text("qwen2")),
-        key("split.count = 3", "split.count", GgufBytes.i32(3)),
+        key(
+            "general.architecture = qwen2moe: run are llama, deci, qwen2, qwen3",
+            "general.architecture",
+            GgufBytes.text("qwen2moe")),
         key("llama.expert_count", "llama.expert_count", GgufBytes.u32(8)),
         key(a + "sliding_window", a + "sliding_window", GgufBytes.u32(4096)),
         key("llama.logit_scale", "llama.logit_scale", GgufBytes.f32(0.5f)),
@@ -144,7 +146,11 @@ class GgufRefusalTest {
         key("llama.block_count", "llama.block_count", GgufBytes.u64(HUGE)),
         key("[8, 32]: expected [8, 64]", "llama.embedding_length", GgufBytes.u32(64)),
         key("must divide", a + "head_count", GgufBytes.u32(3)),
-        key("head_count", a + "head_count", GgufBytes.i32s(2)),
+        key("head_count = 2 elements", a + "head_count", GgufBytes.i32s(2, 2)),
+        key("head_count = -1: must lie in", a + "head_count", GgufBytes.i32s(-1)),
+        key("head_count = 0: one layer at least", a + "head_count", GgufBytes.i32s(0)),
+        key("head_count_kv = 0: one layer at least", a + "head_count_kv", GgufBytes.i32s(0)),
+        key("feed_forward_length = 0: one", "llama.feed_forward_length", GgufBytes.i32s(0)),
         key("head_count_kv", a + "head_count_kv", GgufBytes.u32(3)),
         key("must be even", a + "key_length", GgufBytes.u32(15)),
         key("value_length = 8", a + "value_length", GgufBytes.u32(8)),

@@ -19,7 +19,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 /** Weights out of files that the formats' own tools made: the bits that those tools dequantise. */
 class GoldenWeightsTest {
   static Stream<String> variants() {
-    return Stream.of(Golden.GGUF_TYPES).flatMap(List::stream);
+    return Stream.of(Golden.GGUF_TYPES, Golden.QUANTIZED).flatMap(List::stream);
   }
 
   @ParameterizedTest

@@ -46,7 +46,7 @@ class HfRefusalTest {
         change("config.json: is no JSON object", f -> f.write("config.json", "[]".getBytes())),
         change("is a directory without config.json", f -> f.delete("config.json")),
         change(
-            "architectures = [\"GemmaForCausalLM\"]: run are LlamaForCausalLM, MistralForCausalLM",
+            "architectures = [\"GemmaForCausalLM\"]: run are LlamaForCausalLM, DeciLMForCausalLM",
             f -> f.replace("config.json", "LlamaForCausalLM", "GemmaForCausalLM")),
         replaced("hidden_size = \"64\": must be a whole number", "hidden_size", "\"64\""),
         replaced("hidden_size = 0: must lie in [1, ", "hidden_size", "0"),

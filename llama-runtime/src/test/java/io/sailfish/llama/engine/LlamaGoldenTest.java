@@ -28,7 +28,13 @@ class LlamaGoldenTest {
     List<Supplier<Backend>> backends =
         List.of(CpuBackend::reference, () -> CpuBackend.open(2), () -> CpuBackend.plain(1));
     Stream<String> variants =
-        Stream.of(Golden.VARIANTS, Golden.GGUF_TYPES, Golden.FAMILIES).flatMap(List::stream);
+        Stream.of(
+                Golden.VARIANTS,
+                Golden.GGUF_TYPES,
+                Golden.GGUF_FAMILIES,
+                Golden.FAMILIES,
+                Golden.QUANTIZED)
+            .flatMap(List::stream);
     return variants.flatMap(v -> backends.stream().map(b -> Arguments.of(v, b)));
   }
 
