@@ -31,6 +31,9 @@ import java.util.stream.Stream;
  * <pre>FormatImport GOLDEN_FOLDER RESULTS_FOLDER</pre>
  */
 public final class FormatImport {
+  /** Tokens that the longest prompt and its answer need. */
+  private static final int CONTEXT = 160;
+
   private FormatImport() {}
 
   /** What one model gave. */
@@ -96,7 +99,7 @@ public final class FormatImport {
     RuntimeConfig d = RuntimeConfig.defaults();
     RuntimeConfig config =
         new RuntimeConfig(
-            "cpu", 2, 4, 1 << 20, 128, d.prefillChunk(), true, 1 << 20, null, d.templateTime());
+            "cpu", 2, 4, 1 << 20, CONTEXT, d.prefillChunk(), true, 1 << 20, null, d.templateTime());
     try (LoadedEngine loaded = LoadedEngine.load(model, config)) {
       SamplingParams params = SamplingParams.greedy(greedy.length);
       int[] prompt = ids(expected.get("prompt"));

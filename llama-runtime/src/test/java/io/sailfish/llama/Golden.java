@@ -57,6 +57,9 @@ public record Golden(
   public static final List<String> GGUF_FAMILIES =
       List.of("gguf/qwen2", "gguf/qwen3", "gguf/llama_bias", "gguf/mistral_split");
 
+  /** Layers of different sizes (tools/golden/make_searched.py). */
+  public static final List<String> SEARCHED = List.of("searched/deci", "searched/deci_gguf");
+
   /** One model a family, as a HuggingFace folder (tools/golden/make_hf_families.py). */
   public static final List<String> FAMILIES =
       List.of(

@@ -146,6 +146,11 @@ final class BitsAndBytesTensors implements QuantizedTensors {
       for (int i = 0; i < scales.length; i++) {
         float scaled = values[codes.get(i) & 0xFF] * outer[i / state.nestedBlock];
         scales[i] = scaled + state.offset;
+        if (!Float.isFinite(scales[i])) {
+          throw nested.fail(
+              "element %d = %s".formatted(i / state.nestedBlock, outer[i / state.nestedBlock]),
+              "makes a scale of " + scales[i]);
+        }
       }
       return scales;
     }

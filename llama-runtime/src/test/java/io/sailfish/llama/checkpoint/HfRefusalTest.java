@@ -168,6 +168,31 @@ class HfRefusalTest {
     refused(expected, copy);
   }
 
+  private static Arguments block(String expected, String regex, String by) {
+    return change(expected, f -> f.replace("config.json", regex, by));
+  }
+
+  static Stream<Arguments> blocks() {
+    return Stream.of(
+        block("block_configs = 5 blocks: num_hidden", "hidden_layers\": 5", "hidden_layers\": 6"),
+        block("block_configs[0].attention.n_heads_in_group = 3: must", "group\": 2", "group\": 3"),
+        block("block_configs[0].attention = (none)", "\"attention\"", "\"other\""),
+        block("replace_with_linear = true: it changes", "linear\": false", "linear\": true"),
+        block("window_length = 8: it changes", "length\": null", "length\": 8"),
+        block("block_configs[0].ffn.ffn_mult = 1.0E9: makes", "mult\": 1.0", "mult\": 1e9"),
+        block(
+            "gate_proj.weight: shape [256, 64]: expected [512, 64]", "mult\": 1.0", "mult\": 7.0"),
+        block("no_op = 1: must be true or false", "no_op\": false", "no_op\": 1"));
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("blocks")
+  void wrongBlockIsNamed(String expected, Consumer<HfFolder> change) {
+    HfFolder copy = HfFolder.copyOf("searched/deci", folder);
+    change.accept(copy);
+    refused(expected, copy);
+  }
+
   private static void refused(String expected, HfFolder copy) {
     RuntimeFailure e =
         assertThrows(

@@ -32,6 +32,7 @@ class LlamaGoldenTest {
                 Golden.VARIANTS,
                 Golden.GGUF_TYPES,
                 Golden.GGUF_FAMILIES,
+                Golden.SEARCHED,
                 Golden.FAMILIES,
                 Golden.QUANTIZED)
             .flatMap(List::stream);
