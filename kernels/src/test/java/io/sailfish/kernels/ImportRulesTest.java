@@ -25,10 +25,11 @@ class ImportRulesTest {
           Map.entry("arrow-bridge", "io.sailfish.arrow"),
           Map.entry("llama-runtime", "io.sailfish.llama"),
           Map.entry("spark-plugin", "io.sailfish.spark"),
+          Map.entry("cli", "io.sailfish.cli"),
           Map.entry("examples", "io.sailfish.examples"),
           Map.entry("benchmarks", "io.sailfish.bench"));
 
-  private static final Set<String> SPARK = Set.of("spark-plugin", "examples", "benchmarks");
+  private static final Set<String> SPARK = Set.of("spark-plugin", "cli", "examples", "benchmarks");
   private static final Pattern IMPORT =
       Pattern.compile("^import\\s+(?:static\\s+)?([\\w.]+)", Pattern.MULTILINE);
 

@@ -29,16 +29,19 @@ public final class CpuBackend implements Backend {
   private final Parallel parallel;
   private final Ops ops;
   private final Packing packing;
+  private final GramProduct gram;
   private final String description;
 
   private interface Packing {
     Weight pack(String name, List<WeightSource> parts);
   }
 
-  private CpuBackend(Parallel parallel, Ops ops, Packing packing, String description) {
+  private CpuBackend(
+      Parallel parallel, Ops ops, Packing packing, PanelMath math, String description) {
     this.parallel = parallel;
     this.ops = ops;
     this.packing = packing;
+    this.gram = new GramProduct(math, parallel);
     this.description = description;
   }
 
@@ -84,13 +87,17 @@ public final class CpuBackend implements Backend {
   private static CpuBackend over(Parallel parallel, PanelMath math) {
     String description = "CPU, %d threads, %s".formatted(parallel.threads(), math.describe());
     PanelPacker packer = new PanelPacker(parallel);
-    return new CpuBackend(parallel, new VectorOps(parallel, math), packer::pack, description);
+    return new CpuBackend(parallel, new VectorOps(parallel, math), packer::pack, math, description);
   }
 
   /** The oracle: {@link ReferenceOps} over rows as the checkpoint has them. For tests. */
   public static CpuBackend reference() {
     return new CpuBackend(
-        new Parallel(1), new ReferenceOps(), EncodedWeight::new, "CPU, reference in double");
+        new Parallel(1),
+        new ReferenceOps(),
+        EncodedWeight::new,
+        plainMath(),
+        "CPU, reference in double");
   }
 
   /** Name of the layout that weights of a format get here, lower case; for docs/formats.md. */
@@ -162,6 +169,23 @@ public final class CpuBackend implements Backend {
       }
     }
     return packing.pack(name, parts);
+  }
+
+  /**
+   * Adds the second moments of activations, which quantizers weigh errors with: gram[i, j] += Σ
+   * x[r, i] · x[r, j] over the first {@code rows} rows. The same bits whatever the threads.
+   *
+   * @param gram {@code [x.cols(), x.cols()]}; of elements below the diagonal some are left alone
+   */
+  public void addGram(double[] gram, Tensor x, int rows) {
+    long elements = (long) x.cols() * x.cols();
+    if (gram.length != elements) {
+      throw new KernelException("addGram", "gram", elements + " elements", gram.length);
+    }
+    if (rows < 0 || rows > x.rows()) {
+      throw new KernelException("addGram", "rows", "0.." + x.rows(), rows);
+    }
+    this.gram.add(gram, ((CpuTensor) x).data, rows, x.cols());
   }
 
   @Override
