@@ -2,6 +2,7 @@ package io.sailfish.llama.checkpoint;
 
 import io.sailfish.kernels.WeightSource;
 import io.sailfish.llama.model.ModelConfig;
+import java.util.Collection;
 import java.util.Optional;
 
 /**
@@ -18,6 +19,11 @@ public interface Checkpoint extends AutoCloseable {
 
   /** Null when the checkpoint has no such tensor. */
   WeightSource tensor(String name);
+
+  /** Names of all tensors that the model consists of, in the order of the computation. */
+  default Collection<String> tensorNames() {
+    return TensorShapes.of(config()).keySet();
+  }
 
   /** The whole text of a HuggingFace tokenizer.json, the model's own or one made from metadata. */
   String tokenizerJson();

@@ -9,10 +9,14 @@ import java.nio.file.Path;
 
 /** Opens models: a folder by its config.json, a file by what its first bytes say. */
 public final class Checkpoints {
+  /** "SAIL", the start of our own files. */
+  private static final int SAILFISH_MAGIC = 0x4C494153;
+
   private Checkpoints() {}
 
   /**
-   * Opens a model: a GGUF file, or a HuggingFace folder with safetensors. Closed by the caller.
+   * Opens a model: a file of ours, a GGUF file, or a HuggingFace folder with safetensors. Closed by
+   * the caller.
    *
    * @throws RuntimeFailure of kind USER for a file that is missing, damaged or of another kind
    */
@@ -41,9 +45,12 @@ public final class Checkpoints {
     if (magic == GgufReader.MAGIC) {
       return GgufCheckpoint.open(path);
     }
+    if (magic == SAILFISH_MAGIC) {
+      return SailfishCheckpoint.open(path);
+    }
     throw new RuntimeFailure(
         Kind.USER,
-        "%s: starts with the bytes 0x%08x; GGUF files are read, which start with GGUF"
+        "%s: starts with the bytes 0x%08x; files are read that start with GGUF or SAILFISH"
             .formatted(path, Integer.reverseBytes(magic)),
         null);
   }

@@ -37,9 +37,14 @@ final class JsonFields {
    * @param maxBytes far above what such a file has; bounds what a damaged one costs
    */
   static JsonFields read(Path file, int maxBytes) {
+    return parse(file, text(file, maxBytes));
+  }
+
+  /** Parses a text whose root is an object, found in {@code file}. */
+  static JsonFields parse(Path file, String text) {
     JsonNode root;
     try {
-      root = JSON.readTree(text(file, maxBytes));
+      root = JSON.readTree(text);
     } catch (JsonProcessingException e) {
       throw new RuntimeFailure(
           Kind.USER, "%s: is no JSON: %s".formatted(file, shown(e.getOriginalMessage())), e);
@@ -93,6 +98,10 @@ final class JsonFields {
   }
 
   int integer(String key, long min, long max) {
+    return (int) bigInteger(key, min, max);
+  }
+
+  long bigInteger(String key, long min, long max) {
     JsonNode value = need(key);
     if (!value.canConvertToExactIntegral() || !value.canConvertToLong()) {
       throw fail(key, value, "must be a whole number");
@@ -101,7 +110,7 @@ final class JsonFields {
     if (number < min || number > max) {
       throw fail(key, value, "must lie in [%d, %d]".formatted(min, max));
     }
-    return (int) number;
+    return number;
   }
 
   int integer(String key, long min, long max, int otherwise) {
@@ -158,6 +167,22 @@ final class JsonFields {
       throw fail(key, value, "must be an array of texts");
     }
     return texts;
+  }
+
+  /** The numbers of an array; at most {@code most}. */
+  double[] numbers(String key, int most) {
+    JsonNode value = need(key);
+    if (!value.isArray() || value.size() > most) {
+      throw fail(key, value, "must be an array of up to %d numbers".formatted(most));
+    }
+    double[] numbers = new double[value.size()];
+    for (int i = 0; i < numbers.length; i++) {
+      if (!value.get(i).isNumber()) {
+        throw fail(key, value, "must be an array of numbers");
+      }
+      numbers[i] = value.get(i).asDouble();
+    }
+    return numbers;
   }
 
   JsonFields object(String key) {

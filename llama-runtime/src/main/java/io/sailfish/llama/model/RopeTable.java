@@ -7,14 +7,14 @@ import io.sailfish.kernels.Tensor;
  * Cosines and sines of the rotary embedding for every position of the context, computed in double
  * and rounded once.
  */
-final class RopeTable {
+public final class RopeTable {
   /** Writing costs a call each time. */
   private static final int ROWS_AT_ONCE = 1024;
 
   private RopeTable() {}
 
   /** {@code [context, headDim]}: a row is the cosines, then the sines of its position's angles. */
-  static Tensor make(Backend backend, RopeConfig rope, int headDim, int context) {
+  public static Tensor make(Backend backend, RopeConfig rope, int headDim, int context) {
     double[] frequencies = frequencies(rope, headDim);
     Tensor table = backend.exact(context, headDim, "rope table");
     float[] rows = new float[Math.min(context, ROWS_AT_ONCE) * headDim];

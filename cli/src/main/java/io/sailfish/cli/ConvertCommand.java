@@ -1,0 +1,51 @@
+package io.sailfish.cli;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.sailfish.kernels.WeightSource;
+import io.sailfish.llama.checkpoint.Checkpoint;
+import io.sailfish.llama.checkpoint.Checkpoints;
+import io.sailfish.llama.checkpoint.SailfishWriter;
+import io.sailfish.llama.quantize.SourceDigest;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+@Command(
+    name = "convert",
+    description = "Writes a model as one .sailfish file, its weights as they are.")
+final class ConvertCommand implements Runnable {
+  @Parameters(index = "0", paramLabel = "MODEL", description = "GGUF file or HuggingFace folder")
+  private Path model;
+
+  @Parameters(index = "1", paramLabel = "TARGET", description = "file to write")
+  private Path target;
+
+  @Option(names = "--json", description = "print one JSON object")
+  private boolean json;
+
+  @Spec private CommandSpec spec;
+
+  @Override
+  public void run() {
+    String digest = SourceDigest.of(model);
+    Map<String, Object> facts = new LinkedHashMap<>();
+    try (Checkpoint checkpoint = Checkpoints.open(model)) {
+      Map<String, WeightSource> tensors = new LinkedHashMap<>();
+      checkpoint.tensorNames().forEach(name -> tensors.put(name, checkpoint.tensor(name)));
+      ObjectNode provenance = new ObjectMapper().createObjectNode();
+      provenance.put("source", checkpoint.describe()).put("source_sha256", digest);
+      SailfishWriter.write(target, SailfishWriter.Description.of(checkpoint, provenance), tensors);
+      facts.put("model", checkpoint.describe());
+      facts.put("tensors", tensors.size());
+    }
+    facts.put("written", target.toString());
+    facts.put("bytes", target.toFile().length());
+    Report.print(facts, json, spec.commandLine().getOut());
+  }
+}

@@ -1,0 +1,156 @@
+package io.sailfish.llama.quantize;
+
+import io.sailfish.kernels.Weight;
+import io.sailfish.kernels.WeightSource;
+import io.sailfish.kernels.cpu.CpuBackend;
+import io.sailfish.llama.checkpoint.Checkpoint;
+import io.sailfish.llama.checkpoint.Checkpoints;
+import io.sailfish.llama.model.ModelConfig;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * The pieces that quantising falls into, as functions of what crosses the wire: steps of shards of
+ * the calibration text, and strips of matrices. Put together in any way they give the bytes that
+ * {@link Quantizer} gives. One in each process; not thread-safe.
+ */
+public final class ClusterSteps implements AutoCloseable {
+  /** Outputs of a piece of a matrix: strips that share a learned table stay together. */
+  private static final int PIECE_ROWS = 6 * FittedGrid.STRIP;
+
+  private final Checkpoint checkpoint;
+  private final CpuBackend backend;
+  private final Workers workers;
+
+  /**
+   * Rows of a matrix.
+   *
+   * @param tensor our name
+   */
+  public record Piece(String tensor, int firstRow, int rows) {}
+
+  public ClusterSteps(Path model, int threads) {
+    this.checkpoint = Checkpoints.open(model);
+    this.backend = CpuBackend.open(threads);
+    this.workers = new Workers(threads);
+  }
+
+  /** The calibration text in shards, whose number depends on the text alone. */
+  public static List<List<int[]>> shards(Calibration calibration) {
+    List<int[]> all = calibration.sequences();
+    int size = CalibrationPass.shardSequences(all.get(0).length);
+    List<List<int[]>> shards = new ArrayList<>();
+    for (int from = 0; from < all.size(); from += size) {
+      shards.add(new ArrayList<>(all.subList(from, Math.min(all.size(), from + size))));
+    }
+    return shards;
+  }
+
+  /** A shard before the first layer. */
+  public CalibrationShard embed(List<int[]> sequences) {
+    CalibrationPass pass = new CalibrationPass(checkpoint.config(), backend, sequences);
+    WeightSource table = checkpoint.tensor("embedding");
+    pass.embed(backend.vocabularyWeight(table.name(), table));
+    return pass.shard(sequences, null);
+  }
+
+  /**
+   * Sends a shard through the matrices of one stage to the inputs of the next.
+   *
+   * @param step number of the stage whose inputs are wanted: 4 · layer + stage
+   * @param before the matrices of the stage before as they have become, in fp32; those that have
+   *     not changed may be missing
+   */
+  public CalibrationShard step(CalibrationShard shard, int step, List<Matrix> before) {
+    Stage[] stages = Stage.values();
+    Stage stage = stages[step % stages.length];
+    CalibrationPass pass = new CalibrationPass(checkpoint.config(), backend, shard.sequences());
+    pass.resume(shard);
+    if (step > 0) {
+      int layer = (step - 1) / stages.length;
+      pass.enter(LayerVectors.of(checkpoint, backend, layer));
+      Stage last = stages[(step - 1) % stages.length];
+      pass.apply(last, weight(last, layer, before));
+    }
+    pass.enter(LayerVectors.of(checkpoint, backend, step / stages.length));
+    int cols = stage.inputs(checkpoint.config());
+    double[] moments = new double[Math.multiplyExact(cols, cols)];
+    pass.inputs(stage, moments);
+    return pass.shard(shard.sequences(), moments);
+  }
+
+  private Weight weight(Stage stage, int layer, List<Matrix> before) {
+    Map<String, WeightSource> done = new LinkedHashMap<>();
+    before.forEach(matrix -> done.put(matrix.name(), new FloatRows(matrix)));
+    return new LayerQuantizer(checkpoint, null, backend, workers).weight(stage, layer, done);
+  }
+
+  /** Moments of all shards, in their order, as the quantizing of a stage needs them. */
+  public StageMoments moments(Recipe recipe, int step, List<double[]> shards) {
+    Stage[] stages = Stage.values();
+    Stage stage = stages[step % stages.length];
+    int cols = stage.inputs(checkpoint.config());
+    double[] sum = new double[Math.multiplyExact(cols, cols)];
+    shards.forEach(shard -> Hessian.add(sum, shard));
+    return StageMoments.of(new Hessian(cols, sum), recipe, stage.matrices(step / stages.length));
+  }
+
+  /** The matrices of a stage that a recipe changes, in pieces. */
+  public List<Piece> pieces(Recipe recipe, int step) {
+    Stage[] stages = Stage.values();
+    List<Piece> pieces = new ArrayList<>();
+    for (String name : stages[step % stages.length].matrices(step / stages.length)) {
+      WeightSource tensor = checkpoint.tensor(name);
+      int rows = tensor == null || recipe.choice(name) == null ? 0 : tensor.rows();
+      for (int from = 0; from < rows; from += PIECE_ROWS) {
+        pieces.add(new Piece(name, from, Math.min(PIECE_ROWS, rows - from)));
+      }
+    }
+    return pieces;
+  }
+
+  /** Matrices of a stage as they have become, decoded to go on with. */
+  public List<Matrix> decoded(int step, Map<String, ? extends WeightSource> done) {
+    Stage[] stages = Stage.values();
+    List<Matrix> decoded = new ArrayList<>();
+    for (String name : stages[step % stages.length].matrices(step / stages.length)) {
+      if (done.containsKey(name)) {
+        decoded.add(Matrix.read(name, done.get(name)));
+      }
+    }
+    return decoded;
+  }
+
+  /** Quantises a piece. */
+  public QuantizedMatrix quantize(Recipe recipe, Piece piece, StageMoments moments) {
+    Matrix matrix = Matrix.read(piece.tensor(), checkpoint.tensor(piece.tensor()));
+    int cols = matrix.cols();
+    float[] values =
+        Arrays.copyOfRange(
+            matrix.values(), piece.firstRow() * cols, (piece.firstRow() + piece.rows()) * cols);
+    return moments.quantize(
+        recipe.choice(piece.tensor()),
+        new Matrix(piece.tensor(), piece.rows(), cols, values),
+        workers);
+  }
+
+  /** What is used where nothing is known of the inputs. */
+  public static StageMoments noMoments() {
+    return StageMoments.NONE;
+  }
+
+  public ModelConfig config() {
+    return checkpoint.config();
+  }
+
+  @Override
+  public void close() {
+    workers.close();
+    backend.close();
+    checkpoint.close();
+  }
+}

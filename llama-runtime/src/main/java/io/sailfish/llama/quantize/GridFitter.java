@@ -1,0 +1,152 @@
+package io.sailfish.llama.quantize;
+
+import io.sailfish.kernels.format.TwoByteFloat;
+import java.util.Arrays;
+
+/** Chooses scales, zero points and tables for a matrix. */
+final class GridFitter {
+  /** Ranges tried when clipping: from the whole one down in steps of 1/50, to 1/2. */
+  private static final int CLIP_STEPS = 25;
+
+  private static final float CLIP_STEP = 0.02f;
+
+  private final Recipe.Choice choice;
+  private final Matrix matrix;
+  private final double[] importance;
+  private final int group;
+  private final FittedGrid fitted;
+
+  private GridFitter(Recipe.Choice choice, Matrix matrix, double[] importance) {
+    Grid grid = choice.grid();
+    this.choice = choice;
+    this.matrix = matrix;
+    this.importance = importance;
+    this.group = choice.group() == 0 ? matrix.cols() : choice.group();
+    int count = matrix.rows() * FittedGrid.groups(matrix.cols(), group);
+    int strips = (matrix.rows() + FittedGrid.STRIP - 1) / FittedGrid.STRIP;
+    this.fitted =
+        new FittedGrid(
+            grid,
+            matrix.rows(),
+            matrix.cols(),
+            group,
+            new float[count],
+            grid.integers() ? new int[count] : null,
+            grid.learned() ? new float[strips * grid.codes()] : grid.table());
+  }
+
+  /**
+   * Fits the grid of a choice.
+   *
+   * @param importance {@code [cols]} weight of an error on each input, or null for equal ones
+   */
+  static FittedGrid fit(Recipe.Choice choice, Matrix matrix, double[] importance, Workers workers) {
+    GridFitter fitter = new GridFitter(choice, matrix, importance);
+    workers.run(matrix.rows(), fitter::fitRows);
+    if (choice.grid().learned()) {
+      int strips = (matrix.rows() + FittedGrid.STRIP - 1) / FittedGrid.STRIP;
+      workers.run(
+          strips,
+          (from, to) -> {
+            for (int strip = from; strip < to; strip++) {
+              fitter.learn(strip);
+            }
+          });
+    }
+    return fitter.fitted;
+  }
+
+  private void fitRows(int from, int to) {
+    for (int row = from; row < to; row++) {
+      for (int g = 0; g < fitted.groups(); g++) {
+        int first = g * group;
+        fitGroup(row, first, Math.min(matrix.cols(), first + group));
+      }
+    }
+  }
+
+  private void fitGroup(int row, int first, int end) {
+    float low = 0;
+    float high = 0;
+    for (int c = first; c < end; c++) {
+      float weight = matrix.values()[row * matrix.cols() + c];
+      low = Math.min(low, weight);
+      high = Math.max(high, weight);
+    }
+    int at = row * fitted.groups() + first / group;
+    set(at, low, high);
+    if (!choice.clip() || choice.grid().learned() || low == high) {
+      return;
+    }
+    float bestShare = 1;
+    double least = error(row, first, end);
+    for (int step = 1; step <= CLIP_STEPS; step++) {
+      float share = 1 - step * CLIP_STEP;
+      set(at, share * low, share * high);
+      double error = error(row, first, end);
+      if (error < least) {
+        least = error;
+        bestShare = share;
+      }
+    }
+    set(at, bestShare * low, bestShare * high);
+  }
+
+  /** Scale and zero point of a group whose weights lie in [low, high], zero included. */
+  private void set(int at, float low, float high) {
+    float largest = Math.max(-low, high);
+    if (!choice.grid().integers()) {
+      fitted.scales()[at] = half(largest);
+      return;
+    }
+    int most = choice.grid().codes() - 1;
+    if (choice.grid().symmetric()) {
+      fitted.scales()[at] = half(2 * largest / most);
+      fitted.zeros()[at] = (most + 1) / 2;
+      return;
+    }
+    float scale = half((high - low) / most);
+    fitted.scales()[at] = scale;
+    fitted.zeros()[at] = scale == 0 ? 0 : FittedGrid.clamp((int) Math.rint(-low / scale), most);
+  }
+
+  private static float half(float value) {
+    return TwoByteFloat.F16.decode(TwoByteFloat.F16.encode(value));
+  }
+
+  private double error(int row, int first, int end) {
+    double sum = 0;
+    for (int c = first; c < end; c++) {
+      float weight = matrix.values()[row * matrix.cols() + c];
+      double error = weight - fitted.value(row, c, fitted.nearest(row, c, weight));
+      sum += error * error * (importance == null ? 1 : importance[c]);
+    }
+    return sum;
+  }
+
+  /**
+   * The table of a strip: k-means of its weights over their scales, each by what its error costs.
+   */
+  private void learn(int strip) {
+    int cols = matrix.cols();
+    int firstRow = strip * FittedGrid.STRIP;
+    int rows = Math.min(FittedGrid.STRIP, matrix.rows() - firstRow);
+    double[] points = new double[rows * cols];
+    double[] costs = new double[points.length];
+    for (int r = 0; r < rows; r++) {
+      for (int c = 0; c < cols; c++) {
+        int row = firstRow + r;
+        float scale = fitted.scales()[row * fitted.groups() + c / group];
+        double weight = matrix.values()[row * cols + c];
+        double importanceOfInput = choice.sensitive() && importance != null ? importance[c] : 1;
+        points[r * cols + c] = scale == 0 ? 0 : weight / scale;
+        costs[r * cols + c] = importanceOfInput * scale * scale;
+      }
+    }
+    double[] centres = KMeans.centres(points, costs, choice.grid().codes());
+    Arrays.sort(centres);
+    for (int q = 0; q < centres.length; q++) {
+      fitted.tables()[strip * centres.length + q] = half((float) centres[q]);
+    }
+  }
+}

@@ -1,0 +1,184 @@
+package io.sailfish.llama.quantize;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.sailfish.kernels.WeightSource;
+import io.sailfish.kernels.cpu.CpuBackend;
+import io.sailfish.llama.RuntimeFailure;
+import io.sailfish.llama.RuntimeFailure.Kind;
+import io.sailfish.llama.checkpoint.Checkpoint;
+import io.sailfish.llama.checkpoint.Checkpoints;
+import io.sailfish.llama.checkpoint.SailfishWriter;
+import io.sailfish.llama.model.ModelConfig;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Quantises a model on this machine, layer by layer. A finished layer is kept beside the target, so
+ * that a run that was killed goes on where it was; the target appears when it is whole. The same
+ * model, recipe and calibration text give the same bytes, whatever the threads.
+ *
+ * <p>Memory: of calibrated methods 4 · tokens · (hidden + max(inner, q columns)) bytes of
+ * activations, 12 · k² for the moments of the widest input k and as much for their factor, and one
+ * layer's weights in fp32 and codes.
+ */
+public final class Quantizer {
+  /** Part of the provenance; to be raised whenever the same input would give other bytes. */
+  static final int VERSION = 1;
+
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  private final Path model;
+  private final Recipe recipe;
+  private final Calibration calibration;
+  private final int threads;
+
+  /** Told of every layer that is done. */
+  public interface Progress {
+    void done(int layers, int ofLayers);
+  }
+
+  /** Who quantises: layers are asked for from the first to the last, each in one of two ways. */
+  public interface Layers {
+    /** The matrices and vectors of a layer that change, by our names. */
+    Map<String, ? extends WeightSource> quantize(int layer);
+
+    /** Goes past a layer that was quantised in an earlier run. */
+    void skip(int layer, Map<String, WeightSource> done);
+  }
+
+  /**
+   * @param model what {@link Checkpoints#open} opens
+   * @param calibration null for methods that need none
+   * @param threads threads to compute on
+   */
+  public Quantizer(Path model, Recipe recipe, Calibration calibration, int threads) {
+    if (recipe.calibrated() && calibration == null) {
+      throw new RuntimeFailure(
+          Kind.USER, "recipe '%s' needs calibration text".formatted(recipe), null);
+    }
+    this.model = model;
+    this.recipe = recipe;
+    this.calibration = calibration;
+    this.threads = threads;
+  }
+
+  /**
+   * Quantises all layers in this process and writes the model.
+   *
+   * @param target file of ours; replaced when it is there
+   */
+  public void run(Path target, Progress progress) {
+    try (Checkpoint checkpoint = Checkpoints.open(model);
+        CpuBackend backend = CpuBackend.open(threads);
+        Workers workers = new Workers(threads)) {
+      LayerQuantizer layers = new LayerQuantizer(checkpoint, recipe, backend, workers);
+      CalibrationPass pass = recipe.calibrated() ? pass(checkpoint, backend) : null;
+      run(checkpoint, target, new OneProcess(layers, pass), progress);
+    }
+  }
+
+  /** The same by somebody else. */
+  public void run(Path target, Layers layers, Progress progress) {
+    try (Checkpoint checkpoint = Checkpoints.open(model)) {
+      run(checkpoint, target, layers, progress);
+    }
+  }
+
+  private record OneProcess(LayerQuantizer layers, CalibrationPass pass) implements Layers {
+    @Override
+    public Map<String, WeightSource> quantize(int layer) {
+      return pass == null ? layers.plain(layer) : layers.calibrated(layer, pass);
+    }
+
+    @Override
+    public void skip(int layer, Map<String, WeightSource> done) {
+      if (pass != null) {
+        layers.skip(layer, pass, done);
+      }
+    }
+  }
+
+  private void run(Checkpoint checkpoint, Path target, Layers layers, Progress progress) {
+    requireWholeBlocks(checkpoint);
+    ObjectNode provenance = provenance(checkpoint);
+    FinishedLayers finished = FinishedLayers.open(target, provenance.toString());
+    int count = checkpoint.config().layers();
+    for (int layer = 0; layer < count; layer++) {
+      if (finished.has(layer)) {
+        try (FinishedLayers.Part part = finished.part(layer)) {
+          layers.skip(layer, part.tensors());
+        }
+      } else {
+        finished.put(layer, new LinkedHashMap<>(layers.quantize(layer)));
+      }
+      progress.done(layer + 1, count);
+    }
+    write(checkpoint, finished, target, provenance);
+    finished.delete();
+  }
+
+  private CalibrationPass pass(Checkpoint checkpoint, CpuBackend backend) {
+    CalibrationPass pass =
+        new CalibrationPass(checkpoint.config(), backend, calibration.sequences());
+    WeightSource table = checkpoint.tensor("embedding");
+    pass.embed(backend.vocabularyWeight(table.name(), table));
+    return pass;
+  }
+
+  private void requireWholeBlocks(Checkpoint checkpoint) {
+    ModelConfig config = checkpoint.config();
+    if (recipe.calibrated() && !config.layerSizes().isEmpty()) {
+      throw new RuntimeFailure(
+          Kind.USER,
+          "%s has layers of different sizes: only methods without calibration quantise it"
+              .formatted(config.name()),
+          null);
+    }
+    for (int layer = 0; layer < config.layers(); layer++) {
+      for (Stage stage : Stage.values()) {
+        for (String name : stage.matrices(layer)) {
+          WeightSource tensor = checkpoint.tensor(name);
+          if (tensor != null && recipe.choice(name) != null && tensor.cols() % 32 != 0) {
+            throw new RuntimeFailure(
+                Kind.USER,
+                "%s has %d inputs: quantised formats need a multiple of 32; leave it as it is"
+                    .formatted(name, tensor.cols()),
+                null);
+          }
+        }
+      }
+    }
+  }
+
+  private ObjectNode provenance(Checkpoint checkpoint) {
+    ObjectNode json = JSON.createObjectNode();
+    json.put("quantizer", VERSION).put("recipe", recipe.toString());
+    json.put("source", checkpoint.describe()).put("source_sha256", SourceDigest.of(model));
+    if (calibration != null) {
+      json.put("calibration_sha256", calibration.sha256());
+      json.put("calibration_sequences", calibration.sequences().size());
+      json.put("calibration_length", calibration.sequences().get(0).length);
+    }
+    return json;
+  }
+
+  private static void write(
+      Checkpoint checkpoint, FinishedLayers finished, Path target, ObjectNode provenance) {
+    List<FinishedLayers.Part> parts = new ArrayList<>();
+    try {
+      Map<String, WeightSource> tensors = new LinkedHashMap<>();
+      checkpoint.tensorNames().forEach(name -> tensors.put(name, checkpoint.tensor(name)));
+      for (int layer = 0; layer < checkpoint.config().layers(); layer++) {
+        parts.add(finished.part(layer));
+        tensors.putAll(parts.get(layer).tensors());
+      }
+      SailfishWriter.write(target, SailfishWriter.Description.of(checkpoint, provenance), tensors);
+    } finally {
+      parts.forEach(FinishedLayers.Part::close);
+    }
+  }
+}
