@@ -7,6 +7,13 @@ import io.sailfish.llama.RuntimeConfig;
 import io.sailfish.llama.RuntimeInfo;
 import io.sailfish.llama.engine.GenerationResult;
 import io.sailfish.llama.engine.SamplingParams;
+import io.sailfish.llama.quantize.CalibrationShard;
+import io.sailfish.llama.quantize.ClusterSteps;
+import io.sailfish.llama.quantize.FittedGrid;
+import io.sailfish.llama.quantize.Grid;
+import io.sailfish.llama.quantize.Matrix;
+import io.sailfish.llama.quantize.QuantizedMatrix;
+import io.sailfish.llama.quantize.StageMoments;
 import io.sailfish.spark.catalyst.CallSpec;
 import io.sailfish.spark.exec.WindowSizes;
 import java.util.List;
@@ -28,7 +35,13 @@ public final class SailfishKryoRegistrator implements KryoRegistrator {
           RuntimeInfo.class,
           GenerationResult.class,
           CallSpec.class,
-          WindowSizes.class);
+          WindowSizes.class,
+          Matrix.class,
+          FittedGrid.class,
+          QuantizedMatrix.class,
+          StageMoments.class,
+          CalibrationShard.class,
+          ClusterSteps.Piece.class);
 
   private static final List<Class<?>> OTHERS =
       List.of(
@@ -42,7 +55,14 @@ public final class SailfishKryoRegistrator implements KryoRegistrator {
           RuntimeConfig[].class,
           RuntimeInfo[].class,
           GenerationResult[].class,
-          GenerationResult.Finish[].class);
+          GenerationResult.Finish[].class,
+          Grid.class,
+          float[].class,
+          Matrix[].class,
+          ClusterSteps.Piece[].class,
+          double[][].class,
+          QuantizedMatrix[].class,
+          CalibrationShard[].class);
 
   @Override
   public void registerClasses(Kryo kryo) {

@@ -12,6 +12,12 @@ import io.sailfish.llama.RuntimeInfo;
 import io.sailfish.llama.engine.GenerationResult;
 import io.sailfish.llama.engine.GenerationResult.Finish;
 import io.sailfish.llama.engine.SamplingParams;
+import io.sailfish.llama.quantize.CalibrationShard;
+import io.sailfish.llama.quantize.ClusterSteps;
+import io.sailfish.llama.quantize.FittedGrid;
+import io.sailfish.llama.quantize.Matrix;
+import io.sailfish.llama.quantize.QuantizedMatrix;
+import io.sailfish.llama.quantize.StageMoments;
 import io.sailfish.spark.catalyst.CallSpec;
 import io.sailfish.spark.exec.WindowSizes;
 import java.util.ArrayList;
@@ -82,6 +88,15 @@ class KryoTest {
   void everyRegisteredRecordHasASample() {
     Set<Class<?>> sampled = SAMPLES.stream().map(Object::getClass).collect(Collectors.toSet());
     sampled.add(GenerationResult.class);
+    // Records of arrays, whose bytes ClusterQuantizerTest compares.
+    sampled.addAll(
+        List.of(
+            Matrix.class,
+            FittedGrid.class,
+            QuantizedMatrix.class,
+            StageMoments.class,
+            CalibrationShard.class,
+            ClusterSteps.Piece.class));
     assertEquals(Set.copyOf(SailfishKryoRegistrator.RECORDS), sampled);
   }
 

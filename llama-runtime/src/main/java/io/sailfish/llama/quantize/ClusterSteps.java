@@ -40,18 +40,20 @@ public final class ClusterSteps implements AutoCloseable {
   }
 
   /** The calibration text in shards, whose number depends on the text alone. */
-  public static List<List<int[]>> shards(Calibration calibration) {
+  public static List<CalibrationShard> shards(Calibration calibration) {
     List<int[]> all = calibration.sequences();
     int size = CalibrationPass.shardSequences(all.get(0).length);
-    List<List<int[]>> shards = new ArrayList<>();
+    List<CalibrationShard> shards = new ArrayList<>();
     for (int from = 0; from < all.size(); from += size) {
-      shards.add(new ArrayList<>(all.subList(from, Math.min(all.size(), from + size))));
+      List<int[]> sequences = List.copyOf(all.subList(from, Math.min(all.size(), from + size)));
+      shards.add(new CalibrationShard(sequences, List.of(), List.of(), null));
     }
     return shards;
   }
 
-  /** A shard before the first layer. */
-  public CalibrationShard embed(List<int[]> sequences) {
+  /** Sends a shard to where the first layer begins. */
+  public CalibrationShard embed(CalibrationShard shard) {
+    List<int[]> sequences = shard.sequences();
     CalibrationPass pass = new CalibrationPass(checkpoint.config(), backend, sequences);
     WeightSource table = checkpoint.tensor("embedding");
     pass.embed(backend.vocabularyWeight(table.name(), table));
@@ -65,7 +67,7 @@ public final class ClusterSteps implements AutoCloseable {
    * @param before the matrices of the stage before as they have become, in fp32; those that have
    *     not changed may be missing
    */
-  public CalibrationShard step(CalibrationShard shard, int step, List<Matrix> before) {
+  public CalibrationShard step(CalibrationShard shard, int step, Matrix... before) {
     Stage[] stages = Stage.values();
     Stage stage = stages[step % stages.length];
     CalibrationPass pass = new CalibrationPass(checkpoint.config(), backend, shard.sequences());
@@ -74,7 +76,7 @@ public final class ClusterSteps implements AutoCloseable {
       int layer = (step - 1) / stages.length;
       pass.enter(LayerVectors.of(checkpoint, backend, layer));
       Stage last = stages[(step - 1) % stages.length];
-      pass.apply(last, weight(last, layer, before));
+      pass.apply(last, weight(last, layer, List.of(before)));
     }
     pass.enter(LayerVectors.of(checkpoint, backend, step / stages.length));
     int cols = stage.inputs(checkpoint.config());
@@ -114,7 +116,7 @@ public final class ClusterSteps implements AutoCloseable {
   }
 
   /** Matrices of a stage as they have become, decoded to go on with. */
-  public List<Matrix> decoded(int step, Map<String, ? extends WeightSource> done) {
+  public Matrix[] decoded(int step, Map<String, ? extends WeightSource> done) {
     Stage[] stages = Stage.values();
     List<Matrix> decoded = new ArrayList<>();
     for (String name : stages[step % stages.length].matrices(step / stages.length)) {
@@ -122,7 +124,7 @@ public final class ClusterSteps implements AutoCloseable {
         decoded.add(Matrix.read(name, done.get(name)));
       }
     }
-    return decoded;
+    return decoded.toArray(new Matrix[0]);
   }
 
   /** Quantises a piece. */

@@ -1,0 +1,151 @@
+package io.sailfish.spark.quantize;
+
+import io.sailfish.kernels.WeightSource;
+import io.sailfish.llama.quantize.Calibration;
+import io.sailfish.llama.quantize.CalibrationShard;
+import io.sailfish.llama.quantize.ClusterSteps;
+import io.sailfish.llama.quantize.Matrix;
+import io.sailfish.llama.quantize.QuantizedMatrix;
+import io.sailfish.llama.quantize.Quantizer;
+import io.sailfish.llama.quantize.Recipe;
+import io.sailfish.llama.quantize.StageMoments;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.apache.spark.api.java.JavaRDD;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.broadcast.Broadcast;
+import org.apache.spark.storage.StorageLevel;
+
+/**
+ * Quantises a model on a cluster: shards of the calibration text go through the model side by side,
+ * and the matrices of a stage are quantised in pieces. The bytes are those of {@link Quantizer},
+ * whatever the executors.
+ *
+ * <p>For each of a layer's four stages there are two jobs: one sends the shards on and brings their
+ * moments to the driver, which adds them up in the order of the shards and factors them; one
+ * quantises the pieces. Shards stay where they are, as blocks of Spark; what a lost executor held
+ * is computed again. Layers that are done are kept beside the target and never done again.
+ */
+public final class ClusterQuantizer {
+  private static final int STAGES = 4;
+
+  private final JavaSparkContext spark;
+  private final String model;
+  private final Recipe recipe;
+  private final Calibration calibration;
+
+  /**
+   * @param model file or folder that driver and executors see under this path
+   * @param calibration null for methods that need none
+   */
+  public ClusterQuantizer(
+      JavaSparkContext spark, Path model, Recipe recipe, Calibration calibration) {
+    if (recipe.choice().method() == Recipe.Method.AWQ) {
+      throw new IllegalArgumentException(
+          "recipe '%s': awq runs on one machine; on a cluster rtn and gptq do".formatted(recipe));
+    }
+    this.spark = spark;
+    this.model = model.toAbsolutePath().toString();
+    this.recipe = recipe;
+    this.calibration = calibration;
+  }
+
+  /**
+   * Quantises all layers and writes the model.
+   *
+   * @param target file on the driver
+   */
+  public void run(Path target, Quantizer.Progress progress) {
+    try (ClusterSteps steps = new ClusterSteps(Path.of(model), 1);
+        ClusterLayers layers = new ClusterLayers(steps)) {
+      new Quantizer(Path.of(model), recipe, calibration, 1).run(target, layers, progress);
+    }
+  }
+
+  private final class ClusterLayers implements Quantizer.Layers, AutoCloseable {
+    private final ClusterSteps steps;
+    private JavaRDD<CalibrationShard> shards;
+    private Matrix[] before = {};
+
+    ClusterLayers(ClusterSteps steps) {
+      this.steps = steps;
+      if (calibration != null) {
+        List<CalibrationShard> all = ClusterSteps.shards(calibration);
+        String path = model;
+        shards =
+            spark
+                .parallelize(all, all.size())
+                .map(shard -> ExecutorSteps.of(path).embed(shard))
+                .persist(StorageLevel.MEMORY_AND_DISK());
+      }
+    }
+
+    @Override
+    public Map<String, WeightSource> quantize(int layer) {
+      Map<String, WeightSource> done = new LinkedHashMap<>();
+      for (int step = STAGES * layer; step < STAGES * (layer + 1); step++) {
+        StageMoments moments = ClusterSteps.noMoments();
+        if (shards != null) {
+          moments = steps.moments(recipe, step, advance(step));
+        }
+        Map<String, QuantizedMatrix> matrices = solve(step, moments);
+        done.putAll(matrices);
+        before = steps.decoded(step, matrices);
+      }
+      return done;
+    }
+
+    @Override
+    public void skip(int layer, Map<String, WeightSource> done) {
+      for (int step = STAGES * layer; shards != null && step < STAGES * (layer + 1); step++) {
+        advance(step);
+        before = steps.decoded(step, done);
+      }
+    }
+
+    /** Sends the shards to the inputs of a stage; returns their moments in the shards' order. */
+    private List<double[]> advance(int step) {
+      String path = model;
+      Broadcast<Matrix[]> weights = spark.broadcast(before);
+      JavaRDD<CalibrationShard> next =
+          shards
+              .map(shard -> ExecutorSteps.of(path).step(shard, step, weights.value()))
+              .persist(StorageLevel.MEMORY_AND_DISK());
+      List<double[]> moments = next.map(CalibrationShard::moments).collect();
+      shards.unpersist();
+      shards = next;
+      return moments;
+    }
+
+    private Map<String, QuantizedMatrix> solve(int step, StageMoments moments) {
+      String path = model;
+      Recipe recipeOfAll = recipe;
+      List<ClusterSteps.Piece> pieces = steps.pieces(recipe, step);
+      Broadcast<StageMoments> shared = spark.broadcast(moments);
+      Map<String, List<QuantizedMatrix>> parts = new LinkedHashMap<>();
+      for (QuantizedMatrix piece :
+          pieces.isEmpty()
+              ? List.<QuantizedMatrix>of()
+              : spark
+                  .parallelize(pieces, pieces.size())
+                  .map(p -> ExecutorSteps.of(path).quantize(recipeOfAll, p, shared.value()))
+                  .collect()) {
+        parts.computeIfAbsent(piece.name(), name -> new ArrayList<>()).add(piece);
+      }
+      shared.destroy();
+      Map<String, QuantizedMatrix> matrices = new LinkedHashMap<>();
+      parts.forEach((name, of) -> matrices.put(name, QuantizedMatrix.join(of)));
+      return matrices;
+    }
+
+    @Override
+    public void close() {
+      if (shards != null) {
+        shards.unpersist();
+      }
+    }
+  }
+}

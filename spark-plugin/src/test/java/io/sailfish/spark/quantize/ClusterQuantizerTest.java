@@ -1,0 +1,134 @@
+package io.sailfish.spark.quantize;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import io.sailfish.llama.quantize.Calibration;
+import io.sailfish.llama.quantize.Grid;
+import io.sailfish.llama.quantize.Quantizer;
+import io.sailfish.llama.quantize.Recipe;
+import io.sailfish.llama.quantize.Recipe.Choice;
+import io.sailfish.llama.quantize.Recipe.Method;
+import io.sailfish.spark.SailfishKryoRegistrator;
+import io.sailfish.spark.Sessions;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.CancellationException;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.serializer.KryoSerializer;
+import org.apache.spark.sql.SparkSession;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class ClusterQuantizerTest {
+  private static final Path MODEL =
+      Sessions.TINY_LLAMA.resolveSibling("hf").resolve("smollm2").toAbsolutePath();
+  private static final Quantizer.Progress QUIET = (done, of) -> {};
+  private static SparkSession session;
+  private static JavaSparkContext spark;
+
+  @TempDir Path folder;
+
+  @BeforeAll
+  static void start() {
+    session =
+        SparkSession.builder()
+            .master("local[2]")
+            .appName("quantize")
+            .config("spark.ui.enabled", "false")
+            .config("spark.serializer", KryoSerializer.class.getName())
+            .config("spark.kryo.registrationRequired", "true")
+            .config("spark.kryo.registrator", SailfishKryoRegistrator.class.getName())
+            .config("spark.memory.fraction", "0.2")
+            .getOrCreate();
+    spark = JavaSparkContext.fromSparkContext(session.sparkContext());
+  }
+
+  @AfterAll
+  static void stop() {
+    Sessions.stop(session);
+  }
+
+  /** Three shards of short sequences, the last one not full. */
+  private static Calibration calibration() {
+    Random random = new Random(3);
+    List<int[]> sequences = new ArrayList<>();
+    for (int i = 0; i < 300; i++) {
+      sequences.add(random.ints(64, 0, 512).toArray());
+    }
+    return new Calibration(sequences);
+  }
+
+  private byte[] onOneMachine(Recipe recipe, Calibration calibration) throws Exception {
+    Path target = folder.resolve("one.sailfish");
+    new Quantizer(MODEL, recipe, calibration, 2).run(target, QUIET);
+    return Files.readAllBytes(target);
+  }
+
+  @Test
+  void theBytesAreThoseOfOneMachine() throws Exception {
+    for (Grid grid : List.of(Grid.INT4, Grid.LUT3)) {
+      Recipe recipe =
+          new Recipe(
+              new Choice(Method.GPTQ, grid, 32, true, true, 0.01),
+              List.of(new Recipe.Exception("layers\\.0\\.v", null)));
+      Path target = folder.resolve("cluster.sailfish");
+      new ClusterQuantizer(spark, MODEL, recipe, calibration()).run(target, QUIET);
+      assertArrayEquals(onOneMachine(recipe, calibration()), Files.readAllBytes(target));
+    }
+  }
+
+  @Test
+  void withoutCalibrationToo() throws Exception {
+    Recipe recipe = Recipe.of(Method.RTN, Grid.NF4, 64);
+    Path target = folder.resolve("cluster.sailfish");
+    new ClusterQuantizer(spark, MODEL, recipe, null).run(target, QUIET);
+    assertArrayEquals(onOneMachine(recipe, null), Files.readAllBytes(target));
+  }
+
+  @Test
+  void aLayerThatIsDoneIsNotDoneAgain() throws Exception {
+    Recipe recipe = Recipe.of(Method.GPTQ, Grid.INT3_SYM, 64);
+    Path target = folder.resolve("cluster.sailfish");
+    ClusterQuantizer quantizer = new ClusterQuantizer(spark, MODEL, recipe, calibration());
+    assertThrows(
+        CancellationException.class,
+        () ->
+            quantizer.run(
+                target,
+                (done, of) -> {
+                  throw new CancellationException();
+                }));
+    assertFalse(Files.exists(target));
+    Path first = folder.resolve("cluster.sailfish.layers/layer-00000.sailfish");
+    Object written = Files.getLastModifiedTime(first);
+    List<Object> seen = new ArrayList<>();
+    quantizer.run(
+        target,
+        (done, of) -> {
+          try {
+            seen.add(Files.getLastModifiedTime(first));
+          } catch (java.io.IOException e) {
+            throw new java.io.UncheckedIOException(e);
+          }
+        });
+    assertEquals(List.of(written, written), seen);
+    assertArrayEquals(onOneMachine(recipe, calibration()), Files.readAllBytes(target));
+  }
+
+  @Test
+  void awqIsRefused() {
+    assertThrows(
+        IllegalArgumentException.class,
+        () ->
+            new ClusterQuantizer(
+                spark, MODEL, Recipe.of(Method.AWQ, Grid.INT4, 32), calibration()));
+  }
+}
