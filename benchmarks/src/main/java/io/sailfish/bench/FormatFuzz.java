@@ -106,11 +106,11 @@ public final class FormatFuzz {
         new BenchmarkResult.Table(
             "Damaged model files",
             ("One file of one of %d tiny models damaged at one to three places, then opened and the"
-                 + " end of every tensor read, the chat template parsed and, in one of eight where"
-                 + " the damage may lie in it, the tokenizer made. A failure: another exception"
-                 + " than the one that names the file, more than a second, or more bytes allocated"
-                 + " in all, up to the making of the tokenizer, than twice the size of the model's"
-                 + " files (256 KiB are always allowed). Seed %d.")
+                    + " end of every tensor read, the chat template parsed and, in one of eight where"
+                    + " the damage may lie in it, the tokenizer made. A failure: another exception"
+                    + " than the one that names the file, more than a second, or more bytes allocated"
+                    + " in all, up to the making of the tokenizer, than twice the size of the model's"
+                    + " files (256 KiB are always allowed). Seed %d.")
                 .formatted(models, progress.seed()),
             List.of("files", "refused", "read", "failures"),
             List.of(
