@@ -3,6 +3,7 @@
 //                   Grid: (B, rows), B <= 32 blocks share a row. Block: 512. bests: [rows][B]; arrivals: int [rows], zero before the first launch and left zero
 //   advance_rows    the next step's inputs of rows that go on by one token: tokenIds = ids (negative ones become 0), positions + 1, slots from the block tables
 //                   ([sequences][stride], blocks of 16 tokens). Rows with a negative position (padding of a batch) stay as they are. Grid: ceil(rows / 128). Block: 128
+//   take_tokens     tokenIds[r] = chosen[sources[r]] where the source is not negative; negative choices become 0. Grid: ceil(rows / 128). Block: 128
 #include "ops/rows.cuh"
 
 struct Best {
@@ -79,4 +80,13 @@ extern "C" __global__ void __launch_bounds__(128)
   tokenIds[row] = max(ids[row], 0);
   positions[row] = position;
   if (position / KV_TOKENS < stride) slots[row] = blockTables[(int64_t)rowSequences[row] * stride + position / KV_TOKENS] * KV_TOKENS + position % KV_TOKENS;
+}
+
+extern "C" __global__ void __launch_bounds__(128) take_tokens(int* tokenIds, const int* sources, const int* chosen, int numChosen, int rows) {
+  startSuccessor();
+  awaitPredecessor();
+  const int row = blockIdx.x * 128 + threadIdx.x;
+  if (row >= rows) return;
+  const int source = sources[row];
+  if (source >= 0 && source < numChosen) tokenIds[row] = max(chosen[source], 0);
 }

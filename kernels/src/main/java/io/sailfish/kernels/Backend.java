@@ -99,6 +99,42 @@ public interface Backend extends AutoCloseable {
    */
   long freeBytes();
 
+  /**
+   * Whether all of {@link #freeBytes} is this process's to take, so that the KV cache may have what
+   * nothing else needs.
+   */
+  default boolean ownsFreeBytes() {
+    return false;
+  }
+
+  /** Bytes of an element of {@link #floats}. */
+  default int floatBytes() {
+    return Float.BYTES;
+  }
+
+  /**
+   * Bytes that steps of {@code rows} decoding rows take beyond tensors, weights and cache:
+   * workspaces and recordings.
+   *
+   * @param blockTableStride of the longest context
+   */
+  default long stepBytes(AttentionShape shape, int rows, int blockTableStride) {
+    return 0;
+  }
+
+  /** Takes {@link #stepBytes} now, as far as they are known now. */
+  default void reserveSteps(AttentionShape shape, int rows, int blockTableStride) {}
+
+  /** Rows of the largest step worth measuring where nobody sets a batch cap. */
+  default int largestBatch() {
+    return 32;
+  }
+
+  /** Prompt tokens that one step had better compute where nobody says how many. */
+  default int promptRows() {
+    return 256;
+  }
+
   /** Copies {@code count} floats to row-major elements {@code [offset, offset + count)} of dst. */
   void write(Tensor dst, long offset, float[] src, int srcOffset, int count);
 
@@ -109,19 +145,33 @@ public interface Backend extends AutoCloseable {
   void read(Tensor src, long offset, float[] dst, int dstOffset, int count);
 
   /**
-   * The greedy choice of each of the first {@code rows} rows of {@link #exact} logits: the token
-   * with the largest one, the lowest id of equals; -1 when a logit is NaN. Waits for the operators
-   * queued so far.
+   * Queues the greedy choices of the first {@code rows} rows of {@link #exact} logits: ids[first +
+   * r] = the token with the largest one, the lowest id of equals; -1 when a logit is NaN. Of
+   * backends that {@link #separatesPrompts}, as are the next two.
    */
-  default void argmax(Tensor logits, int rows, int[] ids) {
-    float[] row = new float[logits.cols()];
-    for (int r = 0; r < rows; r++) {
-      read(logits, (long) r * row.length, row, 0, row.length);
-      ids[r] = 0;
-      for (int i = 0; i < row.length && ids[r] >= 0; i++) {
-        ids[r] = Float.isNaN(row[i]) ? -1 : row[i] > row[ids[r]] ? i : ids[r];
-      }
-    }
+  default void choose(IntTensor ids, int first, Tensor logits, int rows) {
+    throw new UnsupportedOperationException("choose: tokens are chosen on the host");
+  }
+
+  /**
+   * Queues tokenIds[r] = chosen[sources[r]] for rows whose source is not negative; a choice that is
+   * NaN's becomes token 0.
+   */
+  default void takeTokens(IntTensor tokenIds, IntTensor sources, IntTensor chosen, int rows) {
+    throw new UnsupportedOperationException("takeTokens: tokens are chosen on the host");
+  }
+
+  /**
+   * Queues a copy of the first {@code count} integers to the host. A few of them may be under way.
+   */
+  default ReadBack readBack(IntTensor src, int count) {
+    throw new UnsupportedOperationException("readBack: nothing is queued");
+  }
+
+  /** Integers on their way to the host. */
+  interface ReadBack {
+    /** Waits for them, and so for all that was queued before; called once. */
+    int[] await();
   }
 
   @Override

@@ -6,10 +6,8 @@ public interface BackendProvider {
   String id();
 
   /** Why no such backend can be opened here, in words for the user; null when one can. */
-  String refusal();
+  String refusal(BackendRequest request);
 
-  /**
-   * @param threads threads of a backend that computes on the host, 0 = all processors the JVM sees
-   */
-  Backend open(int threads);
+  /** Opens one that was not refused. */
+  Backend open(BackendRequest request);
 }

@@ -17,19 +17,27 @@ public final class Backends {
 
   private Backends() {}
 
+  /** Any card if it takes one: see {@link #open(BackendRequest)}. */
+  public static Backend open(String id, int threads) {
+    return open(BackendRequest.of(id, threads));
+  }
+
   /**
-   * @param id {@code auto}, {@code cpu} or {@code cuda}
-   * @param threads see {@link BackendProvider#open}
+   * {@code cpu} and {@code cuda} open that backend or fail. {@code auto} opens a card if the
+   * process can use one and the CPU otherwise, and logs which and why. A card that was named by its
+   * address has been given to this process, so {@code auto} fails too when it cannot be used.
+   *
    * @throws IllegalArgumentException for an unknown id
    * @throws IllegalStateException when the named backend does not work here, with the reason
    */
-  public static Backend open(String id, int threads) {
-    return open(id, threads, PROVIDERS);
+  public static Backend open(BackendRequest request) {
+    return open(request, PROVIDERS);
   }
 
-  static Backend open(String id, int threads, List<BackendProvider> providers) {
+  static Backend open(BackendRequest request, List<BackendProvider> providers) {
+    String id = request.id();
     if (id.equals("auto")) {
-      return openFirst(threads, providers);
+      return openFirst(request, providers);
     }
     if (!id.equals("cpu") && !id.equals("cuda")) {
       throw new IllegalArgumentException(
@@ -37,13 +45,13 @@ public final class Backends {
     }
     for (BackendProvider provider : providers) {
       if (provider.id().equals(id)) {
-        String refusal = provider.refusal();
+        String refusal = provider.refusal(request);
         if (refusal != null) {
           throw new IllegalStateException(
               "backend '%s' does not work here: %s; backend 'auto' would take another"
                   .formatted(id, refusal));
         }
-        return provider.open(threads);
+        return provider.open(request);
       }
     }
     throw new IllegalStateException(
@@ -52,14 +60,19 @@ public final class Backends {
                 id, providers.stream().map(BackendProvider::id).collect(Collectors.joining(", "))));
   }
 
-  private static Backend openFirst(int threads, List<BackendProvider> providers) {
+  private static Backend openFirst(BackendRequest request, List<BackendProvider> providers) {
     StringBuilder refusals = new StringBuilder();
     for (BackendProvider provider : providers) {
-      String refusal = provider.refusal();
+      String refusal = provider.refusal(request);
       if (refusal == null) {
-        Backend backend = provider.open(threads);
+        Backend backend = provider.open(request);
         LOG.info("backend auto: {} ({}){}", backend.id(), backend.describe(), refusals);
         return backend;
+      }
+      if (request.card() != null) {
+        throw new IllegalStateException(
+            "this process was given card %s but cannot use it: %s; backend 'cpu' needs none"
+                .formatted(request.card(), refusal));
       }
       refusals.append("; not ").append(provider.id()).append(": ").append(refusal);
     }

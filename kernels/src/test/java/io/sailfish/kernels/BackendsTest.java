@@ -9,9 +9,14 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 
 class BackendsTest {
-  private record Refusing(String id, String refusal) implements BackendProvider {
+  private record Refusing(String id, String reason) implements BackendProvider {
     @Override
-    public Backend open(int threads) {
+    public String refusal(BackendRequest request) {
+      return reason;
+    }
+
+    @Override
+    public Backend open(BackendRequest request) {
       throw new AssertionError("opened although it refused");
     }
   }
@@ -21,7 +26,7 @@ class BackendsTest {
 
   @Test
   void autoTakesWhatWorks() {
-    try (Backend backend = Backends.open("auto", 2, NO_CARD)) {
+    try (Backend backend = Backends.open(BackendRequest.of("auto", 2), NO_CARD)) {
       assertEquals("cpu", backend.id());
       assertTrue(backend.describe().contains("2 threads"), backend.describe());
     }
@@ -30,11 +35,24 @@ class BackendsTest {
   @Test
   void namedBackendNeverFallsBack() {
     RuntimeException refusal =
-        assertThrows(IllegalStateException.class, () -> Backends.open("cuda", 2, NO_CARD));
+        assertThrows(
+            IllegalStateException.class,
+            () -> Backends.open(BackendRequest.of("cuda", 2), NO_CARD));
     assertTrue(refusal.getMessage().contains("no driver"), refusal.getMessage());
     List<BackendProvider> cpuOnly = List.of(CpuBackend.provider());
-    refusal = assertThrows(IllegalStateException.class, () -> Backends.open("cuda", 2, cpuOnly));
+    refusal =
+        assertThrows(
+            IllegalStateException.class,
+            () -> Backends.open(BackendRequest.of("cuda", 2), cpuOnly));
     assertTrue(refusal.getMessage().contains("not part of this build"), refusal.getMessage());
+  }
+
+  @Test
+  void aCardThatWasGivenIsNotPassedOver() {
+    BackendRequest given = new BackendRequest("auto", 2, "GPU-12", 0.5);
+    String message =
+        assertThrows(IllegalStateException.class, () -> Backends.open(given, NO_CARD)).getMessage();
+    assertTrue(message.contains("GPU-12") && message.contains("no driver"), message);
   }
 
   @Test

@@ -3,6 +3,7 @@ package io.sailfish.llama;
 import io.sailfish.arrow.ArrowMemory;
 import io.sailfish.kernels.Backend;
 import io.sailfish.kernels.Backends;
+import io.sailfish.kernels.DeviceMemoryException;
 import io.sailfish.llama.RuntimeFailure.Kind;
 import io.sailfish.llama.checkpoint.Checkpoint;
 import io.sailfish.llama.checkpoint.Checkpoints;
@@ -106,9 +107,11 @@ public final class LlamaRuntimes {
 
   private static Backend backend(RuntimeConfig config) {
     try {
-      return Backends.open(config.backend(), config.threads());
+      return Backends.open(config.backendRequest());
     } catch (IllegalArgumentException | IllegalStateException e) {
       throw new RuntimeFailure(Kind.USER, e.getMessage(), e);
+    } catch (DeviceMemoryException e) {
+      throw LlamaEngine.cardFull("the card cannot be opened", e);
     }
   }
 }

@@ -1,5 +1,6 @@
 package io.sailfish.llama;
 
+import io.sailfish.kernels.BackendRequest;
 import java.io.Serializable;
 
 /**
@@ -11,12 +12,14 @@ import java.io.Serializable;
  * @param kvBytes memory for keys and values, 0 = {@code batchCap} rows of 256 tokens, at least one
  *     sequence of the context, otherwise at most half of what is free
  * @param contextTokens longest sequence, 0 = the model's own
- * @param prefillChunk tokens of prompt a step computes at most
+ * @param prefillChunk tokens of prompt a step computes at most, 0 = as the backend likes best
  * @param prefixReuse whether shared prompt prefixes are computed once
  * @param arrowBytes cap of off-heap memory for rows in flight
  * @param chatTemplate Jinja text to use instead of the model's own, or null
  * @param templateTime the time (ISO 8601 instant) that a template sees, so that answers are the
  *     same on all executors; null = when the model is loaded
+ * @param card address of the card to use, null = the first ({@link BackendRequest})
+ * @param cardMemoryFraction share of the card's memory that may be taken
  */
 public record RuntimeConfig(
     String backend,
@@ -28,11 +31,62 @@ public record RuntimeConfig(
     boolean prefixReuse,
     long arrowBytes,
     String chatTemplate,
-    String templateTime)
+    String templateTime,
+    String card,
+    double cardMemoryFraction)
     implements Serializable {
+
+  /** Any card, and most of its memory. */
+  public RuntimeConfig(
+      String backend,
+      int threads,
+      int batchCap,
+      long kvBytes,
+      int contextTokens,
+      int prefillChunk,
+      boolean prefixReuse,
+      long arrowBytes,
+      String chatTemplate,
+      String templateTime) {
+    this(
+        backend,
+        threads,
+        batchCap,
+        kvBytes,
+        contextTokens,
+        prefillChunk,
+        prefixReuse,
+        arrowBytes,
+        chatTemplate,
+        templateTime,
+        null,
+        BackendRequest.MEMORY_FRACTION);
+  }
 
   /** The defaults of all. */
   public static RuntimeConfig defaults() {
-    return new RuntimeConfig("auto", 0, 0, 0L, 0, 256, true, 256L << 20, null, null);
+    return new RuntimeConfig("auto", 0, 0, 0L, 0, 0, true, 256L << 20, null, null);
+  }
+
+  /** The same on another backend or card. */
+  public RuntimeConfig on(BackendRequest request) {
+    return new RuntimeConfig(
+        request.id(),
+        request.threads(),
+        batchCap,
+        kvBytes,
+        contextTokens,
+        prefillChunk,
+        prefixReuse,
+        arrowBytes,
+        chatTemplate,
+        templateTime,
+        request.card(),
+        request.memoryFraction());
+  }
+
+  /** What to open. */
+  public BackendRequest backendRequest() {
+    return new BackendRequest(backend, threads, card, cardMemoryFraction);
   }
 }

@@ -3,6 +3,7 @@ package io.sailfish.kernels.cpu;
 import io.sailfish.kernels.AttentionShape;
 import io.sailfish.kernels.Backend;
 import io.sailfish.kernels.BackendProvider;
+import io.sailfish.kernels.BackendRequest;
 import io.sailfish.kernels.IntTensor;
 import io.sailfish.kernels.KernelException;
 import io.sailfish.kernels.KvCache;
@@ -114,13 +115,13 @@ public final class CpuBackend implements Backend {
       }
 
       @Override
-      public String refusal() {
+      public String refusal(BackendRequest request) {
         return null;
       }
 
       @Override
-      public Backend open(int threads) {
-        return CpuBackend.open(threads);
+      public Backend open(BackendRequest request) {
+        return CpuBackend.open(request.threads());
       }
     };
   }

@@ -123,8 +123,7 @@ final class Attention implements AutoCloseable {
     AttentionShape shape = cache.shape();
     int dim = CudaKvCache.paddedDim(shape);
     int spans = spans(step.stride());
-    reserve(partials, partialBytes(shape, rows, spans), false);
-    reserve(arrivals, (long) rows * groups(shape) * Integer.BYTES, true);
+    reserve(shape, rows, step.stride());
     LaunchGeometry geometry =
         LaunchGeometry.of(1, THREADS)
             .withGrid(spans, groups(shape), rows)
@@ -182,6 +181,21 @@ final class Attention implements AutoCloseable {
         shape.kvHeads(),
         shape.headDim(),
         scale(shape));
+  }
+
+  /** Bytes that {@link #decode} needs for so many rows and entries of a block table. */
+  static long decodeBytes(AttentionShape shape, int rows, int stride) {
+    return partialBytes(shape, rows, spans(stride)) + arrivalBytes(shape, rows);
+  }
+
+  private static long arrivalBytes(AttentionShape shape, int rows) {
+    return (long) rows * groups(shape) * Integer.BYTES;
+  }
+
+  /** Takes {@link #decodeBytes}, so that no later launch has to. */
+  void reserve(AttentionShape shape, int rows, int stride) {
+    reserve(partials, partialBytes(shape, rows, spans(stride)), false);
+    reserve(arrivals, arrivalBytes(shape, rows), true);
   }
 
   private void reserve(List<DeviceBuffer> buffers, long bytes, boolean zeroed) {

@@ -3,6 +3,7 @@ package io.sailfish.kernels.cuda;
 import io.sailfish.kernels.AttentionShape;
 import io.sailfish.kernels.Backend;
 import io.sailfish.kernels.BackendProvider;
+import io.sailfish.kernels.BackendRequest;
 import io.sailfish.kernels.IntTensor;
 import io.sailfish.kernels.KernelException;
 import io.sailfish.kernels.KvCache;
@@ -31,6 +32,18 @@ public final class CudaBackend implements Backend {
 
   private static final int PROMPT_CUT = 64;
 
+  /** Integers of one {@link #readBack}. */
+  private static final int MOST_READ_BACK = 1 << 14;
+
+  /** What recorded steps take of the card, and what the driver takes for itself. */
+  private static final long RECORDINGS_BYTES = 512L << 20;
+
+  /**
+   * Prompt rows of a step: the products of prompts run at their best, and rows that decode wait a
+   * tenth of a second for them.
+   */
+  private static final int PROMPT_ROWS = 4096;
+
   private final CudaDevice device;
   private final CudaStream stream;
   private final MemoryScope scope;
@@ -42,7 +55,7 @@ public final class CudaBackend implements Backend {
   private final Ops promptOps;
   private WeightUpload upload;
   private DeviceBuffer choice;
-  private CudaInts chosen;
+  private ReadBacks readBacks;
   private Thread current = Thread.currentThread();
 
   private CudaBackend(CudaDevice device) {
@@ -62,22 +75,36 @@ public final class CudaBackend implements Backend {
    * @throws CudaException when there is none, or it is none that the kernels serve
    */
   public static CudaBackend open(int ordinal) {
-    String refusal = refusal(ordinal);
+    BackendRequest any = BackendRequest.of("cuda", 0);
+    return open(new BackendRequest("cuda", 0, Integer.toString(ordinal), any.memoryFraction()));
+  }
+
+  /**
+   * Opens a card by its address and takes no more than a fraction of its memory.
+   *
+   * @throws CudaException when there is none, or it is none that the kernels serve
+   * @throws io.sailfish.kernels.DeviceMemoryException when others have left it no memory
+   */
+  public static CudaBackend open(BackendRequest request) {
+    String refusal = refusal(request);
     if (refusal != null) {
       throw new CudaException(refusal);
     }
-    CudaDevice device = CudaDevice.open(ordinal);
+    CudaDevice device = CudaDevice.open(CardAddress.ordinal(request.card()));
     try {
-      return new CudaBackend(device);
+      CudaBackend backend = new CudaBackend(device);
+      long total = device.properties().totalBytes();
+      device.memory().limitTo((long) (total * request.memoryFraction()));
+      return backend;
     } catch (RuntimeException | Error e) {
       device.close();
       throw e;
     }
   }
 
-  /** Why card {@code ordinal} cannot be used, in words for the user; null when it can. */
-  private static String refusal(int ordinal) {
-    CudaAvailability availability = CudaDevice.availability();
+  /** Why the card cannot be used, in words for the user; null when it can. */
+  private static String refusal(BackendRequest request) {
+    CudaAvailability availability = CudaDriver.availability(request.card());
     if (!availability.available()) {
       return availability.reason();
     }
@@ -87,6 +114,7 @@ public final class CudaBackend implements Backend {
       }
     }
     try {
+      int ordinal = CardAddress.ordinal(request.card());
       int capability = CudaDevice.computeCapability(ordinal);
       return capability == COMPUTE_CAPABILITY
           ? null
@@ -97,7 +125,7 @@ public final class CudaBackend implements Backend {
     }
   }
 
-  /** For {@link io.sailfish.kernels.Backends}: the first card that the process sees. */
+  /** For {@link io.sailfish.kernels.Backends}. */
   public static BackendProvider provider() {
     return new BackendProvider() {
       @Override
@@ -106,13 +134,13 @@ public final class CudaBackend implements Backend {
       }
 
       @Override
-      public String refusal() {
-        return CudaBackend.refusal(0);
+      public String refusal(BackendRequest request) {
+        return CudaBackend.refusal(request);
       }
 
       @Override
-      public Backend open(int threads) {
-        return CudaBackend.open(0);
+      public Backend open(BackendRequest request) {
+        return CudaBackend.open(request);
       }
     };
   }
@@ -279,6 +307,42 @@ public final class CudaBackend implements Backend {
   }
 
   @Override
+  public boolean ownsFreeBytes() {
+    return true;
+  }
+
+  @Override
+  public int floatBytes() {
+    return Short.BYTES;
+  }
+
+  @Override
+  public int largestBatch() {
+    return STEP_ROWS[STEP_ROWS.length - 1];
+  }
+
+  @Override
+  public int promptRows() {
+    return PROMPT_ROWS;
+  }
+
+  @Override
+  public long stepBytes(AttentionShape shape, int rows, int blockTableStride) {
+    return RECORDINGS_BYTES
+        + RowKernels.argmaxBytes(MOST_CHOSEN)
+        + Attention.decodeBytes(shape, rows, blockTableStride);
+  }
+
+  @Override
+  public void reserveSteps(AttentionShape shape, int rows, int blockTableStride) {
+    stream();
+    attention.reserve(shape, rows, blockTableStride);
+    if (choice == null) {
+      choice = zeroed(RowKernels.argmaxBytes(MOST_CHOSEN), "greedy choice");
+    }
+  }
+
+  @Override
   public void write(Tensor dst, long offset, float[] src, int srcOffset, int count) {
     CudaTensor tensor = (CudaTensor) dst;
     range("write", offset, count, (long) dst.rows() * dst.cols());
@@ -327,24 +391,44 @@ public final class CudaBackend implements Backend {
     Arguments.inRange(op, "count", 0, length - offset, count);
   }
 
-  @Override
-  public void argmax(Tensor logits, int rows, int[] ids) {
-    if (chosen == null) {
-      chosen = new CudaInts(MOST_CHOSEN, zeroed(MOST_CHOSEN * 4L, "chosen tokens"));
-    }
-    argmax(chosen, logits, rows);
-    read(chosen, ids, rows);
-  }
-
   /** ids[r] = the token with the largest of row r's logits, the lowest of equals; -1 for NaN. */
   public void argmax(IntTensor ids, Tensor logits, int rows) {
-    CudaTensor own = CudaChecks.exact("argmax", "logits", logits, rows, logits.cols());
-    long to = CudaChecks.ints("argmax", "ids", ids, rows);
+    choose(ids, 0, logits, rows);
+  }
+
+  @Override
+  public void choose(IntTensor ids, int first, Tensor logits, int rows) {
+    CudaTensor own = CudaChecks.exact("choose", "logits", logits, rows, logits.cols());
+    Arguments.inRange("choose", "rows", 1, MOST_CHOSEN, rows);
+    Arguments.inRange("choose", "first", 0, ids.length() - rows, first);
+    long to = ((CudaInts) ids).address() + (long) first * Integer.BYTES;
     if (choice == null) {
       choice = zeroed(RowKernels.argmaxBytes(MOST_CHOSEN), "greedy choice");
     }
     RowKernels.Logits from = new RowKernels.Logits(own.address(), logits.cols());
     RowKernels.argmax(stream(), to, from, rows, choice.address(), MOST_CHOSEN);
+  }
+
+  @Override
+  public void takeTokens(IntTensor tokenIds, IntTensor sources, IntTensor chosen, int rows) {
+    RowKernels.takeTokens(
+        stream(),
+        CudaChecks.ints("takeTokens", "tokenIds", tokenIds, rows),
+        CudaChecks.ints("takeTokens", "sources", sources, rows),
+        (CudaInts) chosen,
+        rows);
+  }
+
+  @Override
+  public ReadBack readBack(IntTensor src, int count) {
+    range("readBack", 0, count, src.length());
+    CudaStream queue = stream();
+    if (readBacks == null) {
+      readBacks = new ReadBacks(device, MOST_READ_BACK);
+    }
+    long uploads = staging.mark();
+    return readBacks.queue(
+        queue, ((CudaInts) src).address(), count, () -> staging.release(uploads));
   }
 
   /** Makes of a step's inputs those of the next, in which each row goes on with its token. */
@@ -364,6 +448,9 @@ public final class CudaBackend implements Backend {
       upload.close();
     }
     staging.close();
+    if (readBacks != null) {
+      readBacks.close();
+    }
     attention.close();
     products.close();
     scope.close();

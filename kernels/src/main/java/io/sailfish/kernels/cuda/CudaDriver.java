@@ -12,6 +12,9 @@ import jcuda.driver.JCudaDriver;
 final class CudaDriver {
   private static final String LIBRARY = "libcuda.so.1";
 
+  /** What the probe, which runs once, tells the driver beforehand. */
+  private static volatile String wanted;
+
   /** Probed once: a driver that appears later needs a new process. */
   private static final class Probe {
     static final CudaAvailability RESULT = probe();
@@ -29,6 +32,14 @@ final class CudaDriver {
   private CudaDriver() {}
 
   static CudaAvailability availability() {
+    return availability(null);
+  }
+
+  /**
+   * @param card address of the card that is going to be opened, null for any
+   */
+  static CudaAvailability availability(String card) {
+    wanted = card;
     return Probe.RESULT;
   }
 
@@ -53,6 +64,7 @@ final class CudaDriver {
 
   private static CudaAvailability count() {
     JCudaDriver.setExceptionsEnabled(false);
+    CardAddress.beforeDriver(wanted);
     int code = JCudaDriver.cuInit(0);
     if (code != CUresult.CUDA_SUCCESS) {
       return no("cuInit: " + errorText(code));
@@ -60,7 +72,10 @@ final class CudaDriver {
     int[] devices = new int[1];
     JCudaDriver.cuDeviceGetCount(devices);
     if (devices[0] == 0) {
-      return no("the NVIDIA driver lists no device (CUDA_VISIBLE_DEVICES?)");
+      return no(
+          "the NVIDIA driver shows this process no card (CUDA_VISIBLE_DEVICES=%s%s)"
+              .formatted(
+                  System.getenv("CUDA_VISIBLE_DEVICES"), wanted == null ? "" : ", card " + wanted));
     }
     int[] version = new int[1];
     JCudaDriver.cuDriverGetVersion(version);

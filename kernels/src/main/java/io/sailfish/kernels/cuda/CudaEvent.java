@@ -1,6 +1,7 @@
 package io.sailfish.kernels.cuda;
 
 import jcuda.driver.CUevent;
+import jcuda.driver.CUevent_flags;
 import jcuda.driver.JCudaDriver;
 
 /** A point in a stream's work, with its time. */
@@ -10,7 +11,9 @@ public final class CudaEvent implements AutoCloseable {
 
   CudaEvent(DeviceFaults faults) {
     this.faults = faults;
-    faults.check(JCudaDriver.cuEventCreate(event, 0), "cuEventCreate");
+    // A waiting thread sleeps: the processors are the tasks'.
+    faults.check(
+        JCudaDriver.cuEventCreate(event, CUevent_flags.CU_EVENT_BLOCKING_SYNC), "cuEventCreate");
   }
 
   CUevent handle() {

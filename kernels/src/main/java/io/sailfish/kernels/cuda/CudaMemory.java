@@ -17,6 +17,7 @@ import java.util.TreeMap;
  */
 public final class CudaMemory implements AutoCloseable {
   private static final long SMALLEST_CLASS = 512;
+  private static final long LARGEST_STEP = 16 << 20;
 
   private final DeviceAllocator allocator;
   private final TreeMap<Long, Deque<Long>> idle = new TreeMap<>();
@@ -142,12 +143,16 @@ public final class CudaMemory implements AutoCloseable {
         : allocator.allocate(held);
   }
 
-  /** Rounds up to an eighth of the next lower power of two: at most 12.5 % is lost to rounding. */
+  /**
+   * Rounds up to an eighth of the next lower power of two: at most 12.5 % is lost to rounding, and
+   * little of what is large, like a KV cache that takes all there is.
+   */
   static long sizeClass(long bytes) {
     if (bytes <= SMALLEST_CLASS) {
       return SMALLEST_CLASS;
     }
     long step = Math.max(SMALLEST_CLASS, Long.highestOneBit(bytes - 1) >> 3);
+    step = Math.min(step, LARGEST_STEP);
     return (bytes + step - 1) / step * step;
   }
 }

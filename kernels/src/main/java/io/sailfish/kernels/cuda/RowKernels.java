@@ -103,8 +103,17 @@ final class RowKernels {
           .i32("rows")
           .build();
 
+  private static final KernelSpec TAKE =
+      KernelSpec.kernel("choose", "take_tokens")
+          .out("tokenIds")
+          .in("sources")
+          .in("chosen")
+          .i32("numChosen")
+          .i32("rows")
+          .build();
+
   static final List<KernelSpec> SPECS =
-      List.of(EMBED, NORM, NORM_PROMPT, ROPE, GATHER, KV_COPY, ARGMAX, ADVANCE);
+      List.of(EMBED, NORM, NORM_PROMPT, ROPE, GATHER, KV_COPY, ARGMAX, ADVANCE, TAKE);
 
   private RowKernels() {}
 
@@ -252,6 +261,18 @@ final class RowKernels {
 
   /** fp32 rows of logits on the card. */
   record Logits(long address, int vocabulary) {}
+
+  static void takeTokens(
+      CudaStream stream, long tokenIds, long sources, CudaInts chosen, int rows) {
+    stream.launch(
+        TAKE,
+        each((rows - 1) / ROW_THREADS + 1, ROW_THREADS),
+        tokenIds,
+        sources,
+        chosen.address(),
+        chosen.length(),
+        rows);
+  }
 
   static void advance(CudaStream stream, CudaStep step, long ids, int rows) {
     stream.launch(

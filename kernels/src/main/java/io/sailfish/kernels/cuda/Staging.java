@@ -4,15 +4,19 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
 /**
- * A page-locked run of host memory through which small things go to the card and come back. Uploads
- * take place one after the other in it and are not waited for; when it is full, the stream is. One
- * thread.
+ * A page-locked ring of host memory through which small things go to the card and come back.
+ * Uploads take place one after the other in it and are not waited for; when it is full, the stream
+ * is. One thread.
  */
 final class Staging implements AutoCloseable {
   private static final int BYTES = 8 << 20;
 
   private final PinnedMemory memory;
-  private int used;
+
+  /** Bytes handed out since the beginning, and those of them that may be handed out again. */
+  private long head;
+
+  private long free;
 
   Staging(CudaDevice device) {
     memory = device.pinned(BYTES, "step inputs and results");
@@ -80,23 +84,35 @@ final class Staging implements AutoCloseable {
   }
 
   private ByteBuffer fetch(CudaStream stream, long srcAddress, int bytes) {
-    stream.synchronize();
-    used = 0;
     ByteBuffer place = place(stream, bytes);
     stream.download(srcAddress, place);
     stream.synchronize();
-    used = 0;
+    free = head;
     return place;
   }
 
+  /** How much has been handed out so far, for {@link #release}. */
+  long mark() {
+    return head;
+  }
+
+  /** Says that all uploads up to a mark have arrived. */
+  void release(long mark) {
+    free = Math.max(free, mark);
+  }
+
   private ByteBuffer place(CudaStream stream, int bytes) {
-    if (used + bytes > BYTES) {
-      stream.synchronize();
-      used = 0;
+    int at = (int) (head % BYTES);
+    if (at + bytes > BYTES) { // no run is broken at the end
+      head += BYTES - at;
+      at = 0;
     }
-    ByteBuffer place = memory.buffer().slice(used, bytes).order(ByteOrder.nativeOrder());
-    used += (bytes + 63) / 64 * 64;
-    return place;
+    if (head + bytes - free > BYTES) {
+      stream.synchronize();
+      free = head;
+    }
+    head += (bytes + 63) / 64 * 64;
+    return memory.buffer().slice(at, bytes).order(ByteOrder.nativeOrder());
   }
 
   @Override

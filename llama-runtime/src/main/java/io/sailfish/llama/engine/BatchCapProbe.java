@@ -84,11 +84,12 @@ final class BatchCapProbe {
     return "ms a row by batch {" + String.join(", ", seen) + "}";
   }
 
-  private long stepNanos(int rows) {
+  /** One decode step of so many rows, its tokens fetched. Overwrites the KV cache's contents. */
+  long stepNanos(int rows) {
     BatchPlan plan = decodeStep(rows);
     float[] logits = new float[executor.vocabulary()];
     long start = System.nanoTime();
-    executor.execute(plan).read(rows - 1, logits);
+    executor.execute(plan).greedy(rows - 1, logits);
     return System.nanoTime() - start;
   }
 

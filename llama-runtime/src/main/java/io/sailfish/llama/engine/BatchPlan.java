@@ -6,7 +6,9 @@ import java.util.List;
  * One forward step, decided and immutable. The arrays are laid out as {@link
  * io.sailfish.kernels.StepInputs} wants them and must not be changed.
  *
- * @param tokenIds {@code [rows]}
+ * @param tokenIds {@code [rows]}; {@link Sequence#UNKNOWN} where the step before is choosing it
+ * @param sources {@code [rows]} where such a token is to be found ({@link
+ *     StepExecutor.Logits#source}), -1 for all others
  * @param positions {@code [rows]}
  * @param slots {@code [rows]} KV slot a row writes
  * @param rowSequences {@code [rows]} index into {@code parts}
@@ -18,6 +20,7 @@ import java.util.List;
  */
 record BatchPlan(
     int[] tokenIds,
+    int[] sources,
     int[] positions,
     int[] slots,
     int[] rowSequences,

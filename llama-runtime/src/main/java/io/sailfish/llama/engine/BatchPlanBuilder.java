@@ -8,6 +8,7 @@ import java.util.List;
 final class BatchPlanBuilder {
   private final int blockTokens;
   private final Ints tokenIds = new Ints();
+  private final Ints sources = new Ints();
   private final Ints positions = new Ints();
   private final Ints slots = new Ints();
   private final Ints rowSequences = new Ints();
@@ -35,7 +36,8 @@ final class BatchPlanBuilder {
     int firstLogit = logitRows.size;
     int[] blocks = blockTable(sequence, first + rows);
     for (int position = first; position < first + rows; position++) {
-      addRow(sequence.token(position), position, blocks);
+      int token = sequence.token(position);
+      addRow(token, token == Sequence.UNKNOWN ? sequence.source() : -1, position, blocks);
     }
     boolean last = first + rows == sequence.length();
     if (last) {
@@ -54,7 +56,7 @@ final class BatchPlanBuilder {
     int[] continuation = sequence.continuations().get(index);
     int firstLogit = logitRows.size;
     for (int i = offset; i < offset + rows; i++) {
-      addRow(continuation[i], sequence.length() + i, blocks);
+      addRow(continuation[i], -1, sequence.length() + i, blocks);
       logitRows.add(tokenIds.size - 1);
     }
     addPart(new BatchPlan.Part(sequence, rows, firstLogit, rows, index, offset), blocks);
@@ -87,6 +89,7 @@ final class BatchPlanBuilder {
     queryStarts.add(tokenIds.size);
     return new BatchPlan(
         tokenIds.toArray(),
+        sources.toArray(),
         positions.toArray(),
         slots.toArray(),
         rowSequences.toArray(),
@@ -98,8 +101,9 @@ final class BatchPlanBuilder {
         List.copyOf(parts));
   }
 
-  private void addRow(int token, int position, int[] blocks) {
+  private void addRow(int token, int source, int position, int[] blocks) {
     tokenIds.add(token);
+    sources.add(source);
     positions.add(position);
     slots.add(blocks[position / blockTokens] * blockTokens + position % blockTokens);
     rowSequences.add(parts.size());

@@ -7,10 +7,8 @@ import io.sailfish.llama.tokenizer.Tokenizer;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.IdentityHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -22,7 +20,9 @@ import org.slf4j.LoggerFactory;
  * Answers requests of all tasks of a process in one continuous batch. Requests are submitted from
  * any thread; one thread owns the device and runs plan, forward, sampling, step after step; a
  * second one makes texts of finished rows and completes their tickets, so that nobody's code runs
- * between two steps.
+ * between two steps. Where the executor runs ahead, a step is queued before the tokens of the one
+ * before it are known here, so that a device never waits for this thread: rows that go on greedily
+ * take their token on the device, and a row that has ended is noticed one step late.
  *
  * <p>A failing step fails the rows that run with a {@link RuntimeFailure}; waiting rows go on
  * unless it is FATAL, after which the engine takes no more requests.
@@ -34,12 +34,16 @@ public final class Engine implements AutoCloseable {
   private final StepExecutor executor;
   private final Tokenizer tokenizer;
   private final Scheduler scheduler;
-  private final Sampler sampler;
+  private final StepOutputs outputs;
   private final RequestLimits requestLimits;
-  private final float[] logits;
   private final Map<Sequence, Row> rows = new IdentityHashMap<>();
   private final Map<Row.Key, Row> rowsByKey = new HashMap<>();
   private final EngineCounters counters = new EngineCounters();
+
+  /** The step that was queued last, as long as its outputs have not been looked at. */
+  private QueuedStep queued;
+
+  private long settledNanos;
   private final LinkedBlockingQueue<Runnable> commands = new LinkedBlockingQueue<>();
   private final ExecutorService answers;
   private volatile Thread answerThread;
@@ -55,6 +59,10 @@ public final class Engine implements AutoCloseable {
   private RuntimeFailure ended;
 
   private Engine(StepExecutor executor, Tokenizer tokenizer, EngineConfig config) {
+    if (executor.runsAhead() && !executor.separatesPrompts()) {
+      throw new IllegalArgumentException(
+          "an executor that runs ahead has to compute prompts and answers by different operators");
+    }
     this.config = config;
     this.executor = executor;
     this.tokenizer = tokenizer;
@@ -65,10 +73,9 @@ public final class Engine implements AutoCloseable {
             config.prefixReuse(),
             executor.separatesPrompts());
     this.scheduler = new Scheduler(config.limits(), pool);
-    this.sampler = new Sampler(executor.vocabulary());
     this.requestLimits =
         new RequestLimits(config.name(), config.contextTokens(), executor.vocabulary());
-    this.logits = new float[executor.vocabulary()];
+    this.outputs = new StepOutputs(config, executor.vocabulary(), counters, rows, new EndsOfRows());
     this.answers =
         Executors.newSingleThreadExecutor(
             task -> answerThread = daemon(task, "sailfish-answers-" + config.name()));
@@ -200,29 +207,86 @@ public final class Engine implements AutoCloseable {
     }
   }
 
+  /**
+   * Queues a step and settles the one before, whose tokens the queued one takes where they are.
+   * Where an executor does not run ahead, or the host needs logits, the step is settled as well.
+   */
   private void step() {
-    if (closing || rows.isEmpty()) {
+    if (closing || rows.isEmpty() && queued == null) {
       return;
     }
     long start = System.nanoTime();
     BatchPlan plan = scheduler.plan();
-    if (plan.isEmpty()) {
+    counters.planNanos += System.nanoTime() - start;
+    if (plan.isEmpty() && queued == null) {
       throw new IllegalStateException(
           "nothing planned with %d sequences waiting and %d running"
               .formatted(scheduler.numWaiting(), scheduler.numRunning()));
     }
-    long planned = System.nanoTime();
-    counters.planNanos += planned - start;
     try {
-      StepExecutor.Logits output = executor.execute(plan);
-      long executed = System.nanoTime();
-      counters.step(plan, executed - planned);
-      apply(plan, output);
-      counters.samplingNanos += System.nanoTime() - executed;
+      QueuedStep next = plan.isEmpty() ? null : queue(plan);
+      settle();
+      queued = next;
+      if (next != null && next.settleAtOnce()) {
+        settle();
+      }
     } catch (RuntimeException | OutOfMemoryError e) {
       failRunning(e);
     }
     publish();
+  }
+
+  /**
+   * A step on its way.
+   *
+   * @param decoding rows of it that go on by one token
+   * @param startNanos when it was queued
+   * @param settleAtOnce whether nothing may be queued before its outputs were read
+   */
+  private record QueuedStep(
+      BatchPlan plan,
+      StepExecutor.Logits output,
+      int decoding,
+      long startNanos,
+      boolean settleAtOnce) {}
+
+  private QueuedStep queue(BatchPlan plan) {
+    int decoding = EngineCounters.decoding(plan);
+    long start = System.nanoTime();
+    StepExecutor.Logits output = executor.execute(plan);
+    counters.queueNanos += System.nanoTime() - start;
+    boolean hostDecides = false;
+    for (BatchPlan.Part part : plan.parts()) {
+      Sequence sequence = part.sequence();
+      if (part.logits() > 0 && !sequence.greedy()) {
+        hostDecides = true;
+      } else if (part.logits() > 0) {
+        sequence.appendUnknown(output.source(part.firstLogit()));
+        Row row = rows.get(sequence);
+        if (outputs.isLast(row, sequence.length())) {
+          sequence.seal();
+        }
+      }
+    }
+    return new QueuedStep(plan, output, decoding, start, hostDecides || !executor.runsAhead());
+  }
+
+  /** Waits for the queued step, if there is one, and hands its tokens to their rows. */
+  private void settle() {
+    QueuedStep step = queued;
+    if (step == null) {
+      return;
+    }
+    queued = null;
+    long waiting = System.nanoTime();
+    step.output().await();
+    long executed = System.nanoTime();
+    counters.awaitNanos += executed - waiting;
+    counters.step(
+        step.plan(), step.decoding(), executed - Math.max(step.startNanos(), settledNanos));
+    settledNanos = executed;
+    outputs.apply(step.plan(), step.output());
+    counters.samplingNanos += System.nanoTime() - executed;
   }
 
   private void publish() {
@@ -231,108 +295,16 @@ public final class Engine implements AutoCloseable {
     ends.clear();
   }
 
-  private void apply(BatchPlan plan, StepExecutor.Logits output) {
-    long now = System.nanoTime();
-    Set<Row> scored = new LinkedHashSet<>();
-    for (BatchPlan.Part part : plan.parts()) {
-      Row row = rows.get(part.sequence());
-      if (row == null) {
-        continue;
-      }
-      note(row, plan, now);
-      if (part.continuation() >= 0) {
-        scoreContinuation(row, part, output);
-        scored.add(row);
-      } else if (part.logits() > 0) {
-        if (row.sequence.scores()) {
-          output.read(part.firstLogit(), logits);
-          scoreFirst(row);
-          scored.add(row);
-        } else {
-          choose(row, output, part.firstLogit());
-        }
-      }
+  /** Rows end while a step's outputs are looked at. */
+  private final class EndsOfRows implements StepOutputs.Ends {
+    @Override
+    public void finished(Row row, Finish finish) {
+      finish(row, finish);
     }
-    scored.forEach(this::finishScored);
-  }
 
-  private void note(Row row, BatchPlan plan, long now) {
-    row.steps++;
-    row.stepRows += plan.parts().size();
-    if (!row.started) {
-      row.started = true;
-      row.waitNanos = now - row.tickets.get(0).submittedNanos();
-      counters.waitNanos += row.waitNanos;
-      counters.promptTokens += row.sequence.promptLength();
-      counters.reusedTokens += row.sequence.reusedTokens();
-    }
-  }
-
-  private void choose(Row row, StepExecutor.Logits output, int index) {
-    Sequence sequence = row.sequence;
-    int token;
-    if (Sampler.needsLogits(row.params)) {
-      output.read(index, logits);
-      token =
-          sampler.sample(logits, row.params, sequence.tokens(), sequence.length(), row.promptHash);
-    } else {
-      token = output.greedy(index, logits);
-    }
-    if (token < 0) {
-      failNotANumber(row);
-      return;
-    }
-    counters.outputTokens++;
-    if (config.stopIds().contains(token)) {
-      finish(row, Finish.STOP);
-      return;
-    }
-    sequence.append(token);
-    if (row.text != null && row.text.append(token)) {
-      finish(row, Finish.STOP);
-    } else if (sequence.length() - sequence.promptLength() >= row.params.maxTokens()
-        || sequence.length() > config.contextTokens()) {
-      finish(row, Finish.LENGTH);
-    }
-  }
-
-  private void scoreFirst(Row row) {
-    double normalizer = LogProbs.logSumExp(logits);
-    if (Double.isNaN(normalizer)) {
-      failNotANumber(row);
-      return;
-    }
-    List<int[]> continuations = row.sequence.continuations();
-    for (int i = 0; i < continuations.size(); i++) {
-      row.firstLogProbs[i] = logits[continuations.get(i)[0]] - normalizer;
-    }
-    counters.scoredTokens += continuations.size();
-  }
-
-  private void scoreContinuation(Row row, BatchPlan.Part part, StepExecutor.Logits output) {
-    int[] continuation = row.sequence.continuations().get(part.continuation());
-    if (part.offset() == 0) {
-      row.restLogProbs[part.continuation()] = 0;
-    }
-    for (int i = 0; i < part.rows(); i++) {
-      output.read(part.firstLogit() + i, logits);
-      double normalizer = LogProbs.logSumExp(logits);
-      if (Double.isNaN(normalizer)) {
-        failNotANumber(row);
-        return;
-      }
-      row.restLogProbs[part.continuation()] +=
-          logits[continuation[part.offset() + i + 1]] - normalizer;
-    }
-    counters.scoredTokens += part.rows();
-  }
-
-  private void finishScored(Row row) {
-    Sequence sequence = row.sequence;
-    boolean onlyFirst = sequence.continuations().stream().allMatch(tokens -> tokens.length == 1);
-    boolean all = sequence.nextContinuation() == sequence.continuations().size();
-    if (rows.containsKey(sequence) && (onlyFirst || all)) {
-      finish(row, Finish.SCORED);
+    @Override
+    public void failed(Row row, RuntimeFailure failure) {
+      fail(row, failure);
     }
   }
 
@@ -343,16 +315,6 @@ public final class Engine implements AutoCloseable {
     ends.add(() -> row.answer(finish, tokenizer));
   }
 
-  private void failNotANumber(Row row) {
-    fail(
-        row,
-        new RuntimeFailure(
-            Kind.USER,
-            "%s: the logits at position %d are not numbers"
-                .formatted(config.name(), row.sequence.length() - 1),
-            null));
-  }
-
   private void fail(Row row, RuntimeFailure failure) {
     counters.failedRows++;
     forget(row);
@@ -361,6 +323,7 @@ public final class Engine implements AutoCloseable {
 
   private void forget(Row row) {
     scheduler.remove(row.sequence);
+    row.sequence.dropUnknown();
     rows.remove(row.sequence);
     rowsByKey.remove(row.key);
   }
@@ -371,11 +334,14 @@ public final class Engine implements AutoCloseable {
     if (failure.kind() == Kind.FATAL) {
       throw failure;
     }
+    queued = null;
     List<Sequence> running = scheduler.dropRunning();
     LOG.warn("engine {}: a step failed, {} rows with it", config.name(), running.size(), cause);
     for (Sequence sequence : running) {
       fail(rows.get(sequence), failure);
     }
+    // What was put back may have waited for a token of that step; it is computed again.
+    rows.keySet().forEach(Sequence::dropUnknown);
   }
 
   private void end(RuntimeFailure reason) {

@@ -46,6 +46,11 @@ public record EngineConfig(
     stopIds = Set.copyOf(stopIds);
   }
 
+  /** Blocks of the longest sequence. */
+  int contextBlocks() {
+    return (contextTokens + blockTokens - 1) / blockTokens;
+  }
+
   /** Bytes of the whole KV cache. */
   public long kvBytes() {
     return kvBlocks * blockBytes;
@@ -58,6 +63,21 @@ public record EngineConfig(
         reason,
         contextTokens,
         kvBlocks,
+        blockTokens,
+        blockBytes,
+        prefillTokens,
+        chunkTokens,
+        prefixReuse,
+        stopIds);
+  }
+
+  EngineConfig withKvBlocks(int blocks) {
+    return new EngineConfig(
+        name,
+        batchCap,
+        batchCapReason,
+        contextTokens,
+        blocks,
         blockTokens,
         blockBytes,
         prefillTokens,

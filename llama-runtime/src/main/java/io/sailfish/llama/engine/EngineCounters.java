@@ -18,15 +18,22 @@ final class EngineCounters {
   long decodeNanos;
   long samplingNanos;
   long planNanos;
+  long queueNanos;
+  long awaitNanos;
   long idleNanos;
 
-  /** Notes a step and splits its forward time by rows. */
-  void step(BatchPlan plan, long forwardNanos) {
+  /** Rows of a plan that go on by one token. Asked before the step's tokens are appended. */
+  static int decoding(BatchPlan plan) {
     int decoding = 0;
     for (BatchPlan.Part part : plan.parts()) {
       boolean decodes = part.rows() == 1 && part.continuation() < 0;
       decoding += decodes && part.sequence().length() > part.sequence().promptLength() ? 1 : 0;
     }
+    return decoding;
+  }
+
+  /** Notes a step and splits its forward time by rows. */
+  void step(BatchPlan plan, int decoding, long forwardNanos) {
     steps++;
     stepSequences += plan.parts().size();
     stepRows += plan.rows();
@@ -54,6 +61,8 @@ final class EngineCounters {
         decodeNanos,
         samplingNanos,
         planNanos,
+        queueNanos,
+        awaitNanos,
         idleNanos);
   }
 }

@@ -20,6 +20,8 @@ package io.sailfish.llama.engine;
  * @param decodeNanos forward time, the share of decoding rows
  * @param samplingNanos choosing and scoring tokens, finding stop strings
  * @param planNanos scheduling
+ * @param queueNanos handing steps to the device, which computes meanwhile if it runs ahead
+ * @param awaitNanos waiting for the device: while this grows it is the device that takes the time
  * @param idleNanos waiting for work
  */
 public record EngineMetrics(
@@ -40,6 +42,8 @@ public record EngineMetrics(
     long decodeNanos,
     long samplingNanos,
     long planNanos,
+    long queueNanos,
+    long awaitNanos,
     long idleNanos) {
 
   /** Mean sequences a step. */

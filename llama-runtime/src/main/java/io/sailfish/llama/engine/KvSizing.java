@@ -10,9 +10,11 @@ import io.sailfish.llama.RuntimeFailure.Kind;
  * @param contextTokens longest sequence
  * @param blockTokens tokens a block
  * @param blockBytes bytes of one block over all layers
- * @param freeBytes what the backend says may still be allocated
+ * @param freeBytes what may still be allocated
+ * @param ownsFree whether all of that is this process's; otherwise half of it is left alone
  */
-record KvSizing(int contextTokens, int blockTokens, long blockBytes, long freeBytes) {
+record KvSizing(
+    int contextTokens, int blockTokens, long blockBytes, long freeBytes, boolean ownsFree) {
   /** What is left for everything else when the size is ours to choose. */
   private static final double SHARE_OF_FREE = 0.5;
 
@@ -64,8 +66,9 @@ record KvSizing(int contextTokens, int blockTokens, long blockBytes, long freeBy
           "no memory for keys and values: one sequence of the context of %d tokens needs %d bytes, %d are free; lower %s or give the process more memory"
               .formatted(contextTokens, contextBlocks() * blockBytes, freeBytes, CONTEXT_KEY));
     }
-    long rowBlocks = (Math.min(contextTokens, TOKENS_PER_ROW) + blockTokens - 1L) / blockTokens;
-    long affordable = (long) (freeBytes * SHARE_OF_FREE) / blockBytes;
+    int tokens = ownsFree ? contextTokens : Math.min(contextTokens, TOKENS_PER_ROW);
+    long rowBlocks = (tokens + blockTokens - 1L) / blockTokens;
+    long affordable = (long) (freeBytes * (ownsFree ? 1 : SHARE_OF_FREE)) / blockBytes;
     return Math.max(contextBlocks(), Math.min(rows * rowBlocks, affordable));
   }
 

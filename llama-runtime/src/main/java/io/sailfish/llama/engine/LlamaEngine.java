@@ -1,6 +1,7 @@
 package io.sailfish.llama.engine;
 
 import io.sailfish.kernels.Backend;
+import io.sailfish.kernels.DeviceMemoryException;
 import io.sailfish.llama.RuntimeConfig;
 import io.sailfish.llama.RuntimeFailure;
 import io.sailfish.llama.RuntimeFailure.Kind;
@@ -9,6 +10,7 @@ import io.sailfish.llama.model.LlamaWeights;
 import io.sailfish.llama.model.ModelConfig;
 import io.sailfish.llama.tokenizer.Tokenizer;
 import java.util.Locale;
+import java.util.Set;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -52,6 +54,9 @@ public final class LlamaEngine {
       int chunkTokens) {
     try {
       return loadInto(checkpoint, backend, tokenizer, runtime, chunkTokens);
+    } catch (DeviceMemoryException e) {
+      backend.close();
+      throw cardFull(checkpoint.describe() + " does not fit on the card", e);
     } catch (RuntimeException | Error e) {
       backend.close();
       throw e;
@@ -65,59 +70,90 @@ public final class LlamaEngine {
       RuntimeConfig runtime,
       int chunkTokens) {
     ModelConfig model = checkpoint.config();
-    int context = contextTokens(model, runtime);
+    contextTokens(model, runtime); // refused before the long part
     long start = System.nanoTime();
     LlamaWeights weights = LlamaWeights.load(checkpoint, backend);
-    long packed = System.nanoTime();
-    boolean capSet = runtime.batchCap() > 0;
-    int largestCap = capSet ? runtime.batchCap() : BatchCapProbe.LARGEST;
-    KvSizing sizing =
-        new KvSizing(
-            context,
-            BLOCK_TOKENS,
-            backend.kvBlockBytes(model.layers(), BLOCK_TOKENS, model.attention()),
-            backend.freeBytes());
+    LOG.info(
+        String.format(
+            Locale.ROOT,
+            "%s: weights %d MiB in %.2f s",
+            checkpoint.describe(),
+            weights.bytes() >> 20,
+            (System.nanoTime() - start) / 1e9));
+    Loaded loaded =
+        new Loaded(model, weights, checkpoint.describe(), checkpoint.tokenizerConfig().stopIds());
+    return start(loaded, backend, tokenizer, runtime, chunkTokens);
+  }
+
+  /**
+   * A model whose weights a backend has.
+   *
+   * @param description for logs
+   * @param stopIds tokens that end an answer
+   */
+  public record Loaded(
+      ModelConfig model, LlamaWeights weights, String description, Set<Integer> stopIds) {}
+
+  /**
+   * Starts an engine for weights that are there; otherwise like {@link #load(Checkpoint, Backend,
+   * Tokenizer, RuntimeConfig)}.
+   */
+  public static Engine start(
+      Loaded loaded, Backend backend, Tokenizer tokenizer, RuntimeConfig runtime) {
+    try {
+      return start(loaded, backend, tokenizer, runtime, backend.promptCut());
+    } catch (RuntimeException | Error e) {
+      backend.close();
+      throw e;
+    }
+  }
+
+  private static Engine start(
+      Loaded loaded, Backend backend, Tokenizer tokenizer, RuntimeConfig runtime, int chunkTokens) {
+    long start = System.nanoTime();
+    ModelConfig model = loaded.model();
     EngineConfig config =
-        new EngineConfig(
-            model.name(),
-            largestCap,
-            "set by spark.sailfish.engine.batchCap",
-            context,
-            sizing.blocks(runtime.kvBytes(), largestCap),
-            BLOCK_TOKENS,
-            sizing.blockBytes(),
-            runtime.prefillChunk(),
-            Math.min(chunkTokens, runtime.prefillChunk()),
-            runtime.prefixReuse(),
-            checkpoint.tokenizerConfig().stopIds());
-    LlamaExecutor executor = new LlamaExecutor(model, weights, backend, config);
+        new StepMemory(model, backend, runtime, loaded.stopIds()).plan(chunkTokens);
+    LlamaExecutor executor = new LlamaExecutor(model, loaded.weights(), backend, config);
     long allocated = System.nanoTime();
-    if (!capSet) {
-      BatchCapProbe.Result probe = new BatchCapProbe(executor, config).measure();
+    if (runtime.batchCap() == 0) {
+      BatchCapProbe byHalves = new BatchCapProbe(executor, config);
+      BatchCapProbe.Result probe =
+          backend.separatesPrompts()
+              ? RecordedStepProbe.measure(byHalves::stepNanos, config.batchCap())
+              : byHalves.measure();
       config = config.withBatchCap(probe.cap(), probe.reason());
     }
     long end = System.nanoTime();
     LOG.info(
         String.format(
             Locale.ROOT,
-            "%s on %s: batch cap %d (%s), context %d tokens, KV cache %d blocks of %d tokens, %d"
-                + " MiB; weights %d MiB in %.2f s, buffers %.2f s, batch cap %.2f s",
-            checkpoint.describe(),
+            "%s on %s: batch cap %d (%s), context %d tokens, prompt rows a step %d, KV cache %d"
+                + " blocks of %d tokens, %d MiB; buffers %.2f s, batch cap %.2f s",
+            loaded.description(),
             backend.describe(),
             config.batchCap(),
             config.batchCapReason(),
-            context,
+            config.contextTokens(),
+            config.prefillTokens(),
             config.kvBlocks(),
             BLOCK_TOKENS,
             config.kvBytes() >> 20,
-            weights.bytes() >> 20,
-            (packed - start) / 1e9,
-            (allocated - packed) / 1e9,
+            (allocated - start) / 1e9,
             (end - allocated) / 1e9));
     return Engine.start(executor, tokenizer, config);
   }
 
-  private static int contextTokens(ModelConfig model, RuntimeConfig runtime) {
+  /** What a card without memory for the model says. */
+  public static RuntimeFailure cardFull(String what, DeviceMemoryException e) {
+    return new RuntimeFailure(
+        Kind.RETRYABLE,
+        "%s: %s; nvidia-smi shows who else holds memory of the card, %s how much of it this process may take"
+            .formatted(what, e.getMessage(), StepMemory.FRACTION_KEY),
+        e);
+  }
+
+  static int contextTokens(ModelConfig model, RuntimeConfig runtime) {
     if (runtime.contextTokens() > model.context()) {
       throw new RuntimeFailure(
           Kind.USER,

@@ -1,6 +1,7 @@
 package io.sailfish.llama.engine;
 
 import io.sailfish.kernels.Backend;
+import io.sailfish.kernels.IntTensor;
 import io.sailfish.kernels.KvCache;
 import io.sailfish.kernels.StepInputs;
 import io.sailfish.kernels.Tensor;
@@ -13,7 +14,9 @@ import io.sailfish.llama.model.ModelConfig;
  * activations and the step inputs, which are allocated once for the largest step.
  *
  * <p>On a backend with operators of their own for prompts a step runs in passes, see {@link
- * StepPass}; the passes of decoding rows are replayed.
+ * StepPass}; the passes of decoding rows are replayed. Each pass leaves its greedy tokens on the
+ * device, where the next step's decoding rows take them, and their copies come back while that step
+ * runs.
  */
 final class LlamaExecutor implements StepExecutor {
   private final ModelConfig model;
@@ -22,28 +25,37 @@ final class LlamaExecutor implements StepExecutor {
   private final LlamaModel llama;
   private final StepBuffers buffers;
   private final int mostDecoded;
-  private final int contextBlocks;
+
+  /** Greedy tokens of the last step, pass after pass; null where a step does not run in passes. */
+  private final IntTensor chosen;
 
   LlamaExecutor(ModelConfig model, LlamaWeights weights, Backend backend, EngineConfig config) {
-    Scheduler.Limits limits = config.limits();
     this.model = model;
     this.backend = backend;
-    this.mostDecoded = backend.separatesPrompts() ? backend.replayRows(limits.rows()) : 0;
-    this.contextBlocks = (config.contextTokens() + config.blockTokens() - 1) / config.blockTokens();
+    LlamaModel.Sizes sizes = sizes(backend, config);
+    this.mostDecoded = sizes.decodeRows();
     this.cache =
         backend.kvCache(model.layers(), config.kvBlocks(), config.blockTokens(), model.attention());
-    int rows = Math.max(limits.stepRows(), mostDecoded);
-    this.llama =
-        new LlamaModel(
-            model,
-            weights,
-            backend,
-            cache,
-            new LlamaModel.Sizes(rows, limits.logitRows(), mostDecoded, config.contextTokens()));
+    this.llama = new LlamaModel(model, weights, backend, cache, sizes);
     // Every part of a step is a running sequence or a continuation with a logit row of its own.
-    int parts = limits.logitRows();
-    int tableEntries = Math.multiplyExact(parts, replayStride(contextBlocks));
-    this.buffers = new StepBuffers(backend, rows, limits.logitRows(), parts, tableEntries);
+    int parts = sizes.logitRows();
+    int stride = replayStride(config.contextBlocks());
+    int tableEntries = Math.multiplyExact(parts, stride);
+    this.buffers = new StepBuffers(backend, sizes.rows(), sizes.logitRows(), parts, tableEntries);
+    // One pass of decoding rows with its padding, prompts, and passes of rows computed again.
+    this.chosen =
+        backend.separatesPrompts()
+            ? backend.ints(2 * mostDecoded + sizes.rows(), "chosen tokens")
+            : null;
+    backend.reserveSteps(model.attention(), mostDecoded, stride);
+  }
+
+  /** What such an engine's steps need room for. */
+  static LlamaModel.Sizes sizes(Backend backend, EngineConfig config) {
+    Scheduler.Limits limits = config.limits();
+    int decoded = backend.separatesPrompts() ? backend.replayRows(limits.rows()) : 0;
+    int rows = Math.max(limits.stepRows(), decoded);
+    return new LlamaModel.Sizes(rows, limits.logitRows(), decoded, config.contextTokens());
   }
 
   @Override
@@ -53,6 +65,11 @@ final class LlamaExecutor implements StepExecutor {
 
   @Override
   public boolean separatesPrompts() {
+    return backend.separatesPrompts();
+  }
+
+  @Override
+  public boolean runsAhead() {
     return backend.separatesPrompts();
   }
 
@@ -73,31 +90,47 @@ final class LlamaExecutor implements StepExecutor {
 
   private Logits executePasses(BatchPlan plan) {
     StepInputs step = buffers.tables(plan, replayStride(plan.blockTableStride()));
-    PassLogits logits = new PassLogits(backend, model.vocabulary(), plan.logitRows().length);
+    PassLogits logits = new PassLogits(backend, model.vocabulary(), plan);
     for (StepPass pass : StepPass.of(plan, mostDecoded)) {
       int rows = pass.rows().length;
+      int first = logits.chosen();
       if (pass.kind() == StepPass.Kind.PROMPT) {
         buffers.upload(plan, pass, rows);
-        logits.inOrder(pass, llama.forward(step, rows, pass.logits().length));
+        int wanted = pass.logits().length;
+        Tensor output = llama.forward(step, rows, wanted);
+        if (wanted > 0) {
+          backend.choose(chosen, first, output, wanted);
+        }
+        logits.inOrder(pass, output);
         continue;
       }
       logits.keep(llama.decodeLogits()); // the pass writes over what an earlier one left
       if (pass.kind() == StepPass.Kind.AGAIN) {
         buffers.upload(plan, pass, rows);
-        llama.decode(step, rows);
+        backend.choose(chosen, first, llama.decode(step, rows), rows);
+        logits.byPlace(pass, llama.decodeLogits(), rows);
       } else {
         int filled = backend.replayRows(rows);
         buffers.upload(plan, pass, filled);
-        backend.replay(
-            new DecodeShape(filled, step.blockTableStride()), () -> llama.decode(step, filled));
+        decode(step, filled, first);
+        logits.byPlace(pass, llama.decodeLogits(), filled);
       }
-      logits.byPlace(pass, llama.decodeLogits());
     }
+    logits.fetch(chosen);
     return logits;
   }
 
+  private void decode(StepInputs step, int rows, int first) {
+    backend.replay(
+        new DecodeShape(rows, step.blockTableStride(), first),
+        () -> {
+          backend.takeTokens(step.tokenIds(), buffers.sources(), chosen, rows);
+          backend.choose(chosen, first, llama.decode(step, rows), rows);
+        });
+  }
+
   /** What recorded decode steps differ in. */
-  private record DecodeShape(int rows, int blockTableStride) {}
+  private record DecodeShape(int rows, int blockTableStride, int firstChosen) {}
 
   /**
    * Entries of a block table: few different numbers, so that few recordings serve all lengths. Up

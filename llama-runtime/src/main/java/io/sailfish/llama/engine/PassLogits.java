@@ -1,51 +1,76 @@
 package io.sailfish.llama.engine;
 
 import io.sailfish.kernels.Backend;
+import io.sailfish.kernels.IntTensor;
 import io.sailfish.kernels.Tensor;
-import java.util.IdentityHashMap;
-import java.util.Map;
 
-/** Where each of a step's logit rows is after several passes. */
+/** Where each of a step's logit rows and greedy tokens is after several passes. */
 final class PassLogits implements StepExecutor.Logits {
   private final Backend backend;
   private final int vocabulary;
   private final Tensor[] tensors;
   private final int[] places;
 
-  /** Greedy tokens of all rows of a tensor, fetched when the first is asked for. */
-  private final Map<Tensor, int[]> choices = new IdentityHashMap<>();
+  /** Place of each logit row's greedy token among those of the step. */
+  private final int[] choices;
+
+  /** Rows whose logits themselves are wanted. */
+  private final boolean[] wanted;
 
   /** Rows that had to be read before their place was taken; null elsewhere. */
   private final float[][] kept;
 
-  PassLogits(Backend backend, int vocabulary, int rows) {
+  private int chosen;
+  private Backend.ReadBack tokens;
+  private int[] ids;
+
+  PassLogits(Backend backend, int vocabulary, BatchPlan plan) {
+    int rows = plan.logitRows().length;
     this.backend = backend;
     this.vocabulary = vocabulary;
     tensors = new Tensor[rows];
     places = new int[rows];
+    choices = new int[rows];
+    wanted = new boolean[rows];
     kept = new float[rows][];
+    for (BatchPlan.Part part : plan.parts()) {
+      for (int i = 0; i < part.logits(); i++) {
+        wanted[part.firstLogit() + i] = !part.sequence().greedy();
+      }
+    }
   }
 
-  /** The pass left one row of logits for each that was wanted. */
+  /** Greedy tokens that the passes so far have left. */
+  int chosen() {
+    return chosen;
+  }
+
+  /** The pass left one row of logits and one token for each that was wanted. */
   void inOrder(StepPass pass, Tensor logits) {
     for (int i = 0; i < pass.logits().length; i++) {
-      tensors[pass.logits()[i]] = logits;
-      places[pass.logits()[i]] = i;
+      place(pass.logits()[i], logits, i);
     }
+    chosen += pass.logits().length;
   }
 
-  /** The pass left logits for every row. */
-  void byPlace(StepPass pass, Tensor logits) {
+  /** The pass left logits and tokens for each of {@code rows} rows. */
+  void byPlace(StepPass pass, Tensor logits, int rows) {
     for (int i = 0; i < pass.logits().length; i++) {
-      tensors[pass.logits()[i]] = logits;
-      places[pass.logits()[i]] = pass.logitPlaces()[i];
+      place(pass.logits()[i], logits, pass.logitPlaces()[i]);
     }
+    chosen += rows;
   }
 
-  /** Reads what is in {@code logits}, which the next pass overwrites. */
+  private void place(int row, Tensor logits, int place) {
+    tensors[row] = logits;
+    places[row] = place;
+    choices[row] = chosen + place;
+  }
+
+  /** Reads what is wanted of {@code logits}, which the next pass overwrites. */
   void keep(Tensor logits) {
     for (int i = 0; i < tensors.length; i++) {
-      if (tensors[i] == logits && kept[i] == null) {
+      if (wanted[i] && tensors[i] == logits && kept[i] == null) {
         float[] row = new float[vocabulary];
         read(i, row);
         kept[i] = row;
@@ -53,29 +78,27 @@ final class PassLogits implements StepExecutor.Logits {
     }
   }
 
-  @Override
-  public int greedy(int index, float[] scratch) {
-    if (kept[index] != null) {
-      return StepExecutor.Logits.super.greedy(index, scratch);
-    }
-    int[] ids =
-        choices.computeIfAbsent(
-            tensors[index],
-            tensor -> {
-              int[] all = new int[rowsOf(tensor)];
-              backend.argmax(tensor, all.length, all);
-              return all;
-            });
-    return ids[places[index]];
+  /** Queues the way back of the step's tokens. */
+  void fetch(IntTensor tokensOnDevice) {
+    tokens = backend.readBack(tokensOnDevice, chosen);
   }
 
-  /** Rows of {@code tensor} up to the last that somebody wants. */
-  private int rowsOf(Tensor tensor) {
-    int rows = 0;
-    for (int i = 0; i < tensors.length; i++) {
-      rows = tensors[i] == tensor && kept[i] == null ? Math.max(rows, places[i] + 1) : rows;
+  @Override
+  public void await() {
+    if (ids == null) {
+      ids = tokens.await();
     }
-    return rows;
+  }
+
+  @Override
+  public int source(int index) {
+    return choices[index];
+  }
+
+  @Override
+  public int greedy(int index, float[] scratch) {
+    await();
+    return ids[choices[index]];
   }
 
   @Override

@@ -59,8 +59,10 @@ final class Row {
   Row(Key key, Ticket ticket, Tokenizer tokenizer) {
     GenerationRequest request = ticket.request();
     this.key = key;
-    this.sequence = new Sequence(request.prompt(), request.continuations());
     this.params = request.params();
+    this.sequence =
+        new Sequence(
+            request.prompt(), request.continuations(), !Sampler.needsLogits(request.params()));
     this.promptHash = Sampler.hash(request.prompt());
     this.text =
         params.stop().isEmpty() || sequence.scores()

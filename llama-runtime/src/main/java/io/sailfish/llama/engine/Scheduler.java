@@ -114,8 +114,9 @@ final class Scheduler {
   }
 
   /**
-   * The next step; empty only when nothing runs or waits. The caller executes it, appends the
-   * sampled tokens and removes what has ended before it asks for another.
+   * The next step; empty only when nothing runs or waits, or when all that does has its last tokens
+   * under way. The caller executes it and appends the chosen tokens, known or not yet, before it
+   * asks for another; of what has ended it hears one step late at most.
    */
   BatchPlan plan() {
     stepBlocks.forEach(pool::release);
@@ -125,6 +126,9 @@ final class Scheduler {
     int end = step.rows() + limits.prefillTokens();
     int scoreEnd = limits.scoreRows();
     for (Sequence sequence : running) {
+      if (sequence.isSealed()) {
+        continue;
+      }
       if (sequence.pending() > 0) {
         planPrompt(step, sequence, end - step.rows());
       } else if (sequence.scores()) {
@@ -139,7 +143,8 @@ final class Scheduler {
   private void planDecoding(BatchPlanBuilder step) {
     for (int i = 0; i < running.size(); i++) {
       Sequence sequence = running.get(i);
-      if (sequence.pending() == 1 && !sequence.scores() && reserve(sequence)) {
+      boolean goesOn = sequence.pending() == 1 && !sequence.isSealed() && !sequence.scores();
+      if (goesOn && reserve(sequence)) {
         step.add(sequence, 1);
         sequence.advance(sequence.length(), pool);
       }
@@ -239,9 +244,13 @@ final class Scheduler {
 
   private void admit(BatchPlanBuilder step, int end) {
     int passedOver = 0;
+    int active = (int) running.stream().filter(sequence -> !sequence.isSealed()).count();
     Iterator<Sequence> queue = waiting.iterator();
-    while (queue.hasNext() && running.size() < limits.rows() && passedOver < LOOK_AHEAD) {
+    while (queue.hasNext() && active < limits.rows() && passedOver < LOOK_AHEAD) {
       Sequence sequence = queue.next();
+      if (sequence.hasUnknown()) {
+        return; // just put back; its newest token is there by the next step
+      }
       List<Prefix> known = new ArrayList<>();
       if (!findPrefix(sequence, known)) {
         passedOver++;
@@ -253,6 +262,7 @@ final class Scheduler {
       }
       queue.remove();
       running.add(sequence);
+      active++;
       sequence.adopt(known, pool);
       while (sequence.numBlocks() < blocksFor(sequence.reservedTokens())) {
         sequence.addBlock(pool.take());

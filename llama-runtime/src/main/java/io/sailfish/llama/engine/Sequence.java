@@ -9,10 +9,22 @@ import java.util.List;
  * values in the cache, and the blocks that hold those. Confined to the engine's thread.
  */
 final class Sequence {
+  /** Stands for a token that a queued step is still choosing. */
+  static final int UNKNOWN = -1;
+
   private final int promptLength;
   private final List<int[]> continuations;
+  private final boolean greedy;
   private int[] tokens;
+
+  /** Tokens, those that are still being chosen included. */
   private int length;
+
+  /** Tokens whose ids are here; behind them the {@link #UNKNOWN} ones. */
+  private int known;
+
+  private int source;
+  private boolean sealed;
 
   /** Tokens whose keys and values are in the cache after the steps planned so far. */
   private int computed;
@@ -30,10 +42,20 @@ final class Sequence {
   /** Tokens of {@link #nextContinuation} that earlier steps computed in place. */
   private int continuationComputed;
 
+  /** One that goes on greedily. */
   Sequence(int[] prompt, List<int[]> continuations) {
+    this(prompt, continuations, true);
+  }
+
+  /**
+   * @param greedy whether the largest logit alone decides how it goes on
+   */
+  Sequence(int[] prompt, List<int[]> continuations, boolean greedy) {
+    this.greedy = greedy;
     this.promptLength = prompt.length;
     this.tokens = prompt.clone();
     this.length = prompt.length;
+    this.known = prompt.length;
     this.continuations = continuations;
   }
 
@@ -41,7 +63,7 @@ final class Sequence {
     return promptLength;
   }
 
-  /** Prompt and answer so far. */
+  /** Prompt and answer so far, tokens that are still being chosen included. */
   int length() {
     return length;
   }
@@ -55,15 +77,64 @@ final class Sequence {
     return tokens;
   }
 
+  /** The tokens of the answer that are known. */
   int[] generated() {
-    return Arrays.copyOfRange(tokens, promptLength, length);
+    return Arrays.copyOfRange(tokens, promptLength, known);
   }
 
+  /** Prompt and answer as far as their ids are known. */
+  int known() {
+    return known;
+  }
+
+  boolean hasUnknown() {
+    return known < length;
+  }
+
+  /** The next token: of the oldest one that was unknown, else of one more. */
   void append(int token) {
+    if (known == length) {
+      grow();
+    }
+    tokens[known++] = token;
+  }
+
+  /**
+   * Goes on by a token that a queued step is choosing.
+   *
+   * @param source where the next step finds it ({@link StepExecutor.Logits#source})
+   */
+  void appendUnknown(int source) {
+    grow();
+    tokens[length - 1] = UNKNOWN;
+    this.source = source;
+  }
+
+  /** Where the newest token, an unknown one, is to be found. */
+  int source() {
+    return source;
+  }
+
+  /** Forgets what is being chosen: the sequence has ended before, or the step was lost. */
+  void dropUnknown() {
+    length = known;
+    sealed = false;
+  }
+
+  /** Says that no token follows the newest one, whatever it will be. */
+  void seal() {
+    sealed = true;
+  }
+
+  boolean isSealed() {
+    return sealed;
+  }
+
+  private void grow() {
     if (length == tokens.length) {
       tokens = Arrays.copyOf(tokens, Math.max(16, length * 2));
     }
-    tokens[length++] = token;
+    length++;
   }
 
   int computed() {
@@ -73,6 +144,11 @@ final class Sequence {
   /** Tokens without keys and values yet: one for a row that is decoding. */
   int pending() {
     return length - computed;
+  }
+
+  /** Whether its next token is the one with the largest logit; scoring takes all logits. */
+  boolean greedy() {
+    return greedy && !scores();
   }
 
   boolean scores() {

@@ -11,6 +11,7 @@ final class StepBuffers {
 
   private final Backend backend;
   private final IntTensor tokenIds;
+  private final IntTensor sources;
   private final IntTensor positions;
   private final IntTensor slots;
   private final IntTensor rowSequences;
@@ -27,6 +28,7 @@ final class StepBuffers {
   StepBuffers(Backend backend, int rows, int logits, int parts, int tableEntries) {
     this.backend = backend;
     this.tokenIds = backend.ints(rows, "token ids");
+    this.sources = backend.ints(rows, "where tokens come from");
     this.positions = backend.ints(rows, "positions");
     this.slots = backend.ints(rows, "KV slots");
     this.rowSequences = backend.ints(rows, "sequence of each row");
@@ -65,9 +67,17 @@ final class StepBuffers {
         tokenIds, positions, slots, rowSequences, queryStarts, blockTables, stride, logitRows);
   }
 
+  /** Of each row of a pass: where its token is to be found, -1 where it is known. */
+  IntTensor sources() {
+    return sources;
+  }
+
   /** The rows of one pass, filled up with padding to {@code count} of them. */
   void upload(BatchPlan plan, StepPass pass, int count) {
     write(tokenIds, pick(plan.tokenIds(), pass, count, 0));
+    if (pass.kind() == StepPass.Kind.DECODE) {
+      write(sources, pick(plan.sources(), pass, count, PADDING));
+    }
     write(positions, pick(plan.positions(), pass, count, PADDING));
     write(slots, pick(plan.slots(), pass, count, PADDING));
     write(rowSequences, pick(plan.rowSequences(), pass, count, 0));

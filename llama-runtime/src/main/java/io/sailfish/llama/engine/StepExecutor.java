@@ -13,6 +13,15 @@ interface StepExecutor extends AutoCloseable {
     return false;
   }
 
+  /**
+   * Whether {@link #execute} only queues a step, and the next one may be queued before this one's
+   * greedy tokens are known: its plan then names their {@link Logits#source}. Such an executor
+   * {@link #separatesPrompts}, since tokens that nobody knows cannot be found as a prefix.
+   */
+  default boolean runsAhead() {
+    return false;
+  }
+
   /** Computes the step: copies its blocks first, then all rows. */
   Logits execute(BatchPlan plan);
 
@@ -20,8 +29,19 @@ interface StepExecutor extends AutoCloseable {
   @Override
   void close();
 
-  /** The logits of the plan's logit rows, valid until the next step. */
+  /**
+   * The logits of the plan's logit rows. They can be read until the next step is queued, greedy
+   * tokens until the next but one is.
+   */
   interface Logits {
+    /** Waits until the step is done. */
+    default void await() {}
+
+    /** How the next step's plan names the greedy token of row {@code index}. */
+    default int source(int index) {
+      return index;
+    }
+
     /** Copies logit row {@code index} (an index into the plan's logitRows) to {@code dst}. */
     void read(int index, float[] dst);
 

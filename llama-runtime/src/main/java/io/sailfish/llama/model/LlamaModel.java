@@ -49,6 +49,21 @@ public final class LlamaModel {
     public Sizes(int rows, int logitRows, int context) {
       this(rows, logitRows, 0, context);
     }
+
+    /**
+     * Bytes of the activations, for sizing the cache before they are there; padding of tiles is not
+     * counted.
+     *
+     * @param floatBytes bytes of an activation; logits and the rope table take four
+     */
+    public long bytes(ModelConfig config, int floatBytes) {
+      AttentionShape shape = config.attention();
+      long aRow = 2L * config.hidden() + shape.qkvCols() + shape.qCols() + config.inner();
+      long aWantedRow = config.hidden() + shape.qCols();
+      long exact =
+          (long) (logitRows + decodeRows) * config.vocabulary() + (long) context * shape.headDim();
+      return floatBytes * (rows * aRow + logitRows * aWantedRow) + Float.BYTES * exact;
+    }
   }
 
   public LlamaModel(

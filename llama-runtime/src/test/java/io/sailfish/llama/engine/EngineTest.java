@@ -20,6 +20,8 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -46,13 +48,48 @@ class EngineTest {
 
   @Test
   void thousandRandomWorkloadsGiveTheSameAnswersWhateverTheBatch() {
+    randomWorkloads(model -> model);
+  }
+
+  @Test
+  void theAnswersAreTheSameWhereADeviceIsAStepAhead() {
+    AtomicLong taken = new AtomicLong();
+    List<AheadModel> models = new ArrayList<>();
+    randomWorkloads(
+        model -> {
+          models.add(new AheadModel(model));
+          return models.get(models.size() - 1);
+        });
+    models.forEach(model -> taken.addAndGet(model.takenAhead));
+    assertTrue(taken.get() > 5_000, "tokens taken before the host knew them: " + taken);
+  }
+
+  @Test
+  void aStepThatFailsAheadFailsItsRowsAndTheEngineGoesOn() {
+    FakeModel model = new FakeModel(64, BLOCK);
+    try (Engine engine =
+        Engine.start(new AheadModel(model), new LetterTokenizer(), config(2, 64, true))) {
+      GenerationRequest fails = request(new int[] {1, 2}, SamplingParams.greedy(40));
+      GenerationRequest waits = request(new int[] {3, 4, 5, 6, 7, 8}, SamplingParams.greedy(40));
+      model.stepsToFailure = 1; // the step whose tokens nobody has looked at is lost with it
+      model.failNext = new DeviceMemoryException("activations", 7_000, 10);
+      assertEquals(RuntimeFailure.Kind.RETRYABLE, failureOf(engine.submit(fails)).kind());
+      check(fails, engine.submit(fails).join(), "after the failure");
+      check(waits, engine.submit(waits).join(), "after the failure");
+    }
+  }
+
+  private static void randomWorkloads(Function<FakeModel, StepExecutor> device) {
     for (int seed = 0; seed < 1000; seed++) {
       Random random = new Random(seed);
       List<GenerationRequest> requests = requests(random, 1 + random.nextInt(12));
       int cap = random.nextBoolean() ? 1 + random.nextInt(8) : 64;
       int blocks = CONTEXT / BLOCK + random.nextInt(30);
       List<GenerationResult> results =
-          answers(requests, cap, blocks, random.nextBoolean(), new Random(seed + 1));
+          answers(
+              requests,
+              engine(device.apply(new FakeModel(blocks, BLOCK)), cap, blocks, random.nextBoolean()),
+              new Random(seed + 1));
       for (int i = 0; i < requests.size(); i++) {
         check(requests.get(i), results.get(i), "seed " + seed + " request " + i);
       }
@@ -356,11 +393,11 @@ class EngineTest {
   }
 
   private static List<GenerationResult> answers(
-      List<GenerationRequest> requests, int cap, int blocks, boolean reuse, Random random) {
+      List<GenerationRequest> requests, Engine started, Random random) {
     List<Integer> order = new ArrayList<>(IntStream.range(0, requests.size()).boxed().toList());
     Collections.shuffle(order, random);
     Ticket[] tickets = new Ticket[requests.size()];
-    try (Engine engine = engine(new FakeModel(blocks, BLOCK), cap, blocks, reuse)) {
+    try (Engine engine = started) {
       for (int i : order) {
         tickets[i] = engine.submit(requests.get(i));
         if (random.nextInt(4) == 0) {
@@ -385,12 +422,13 @@ class EngineTest {
         requests.add(GenerationRequest.score(prompt, continuations));
       } else {
         float temperature = random.nextInt(2);
+        float penalty = random.nextInt(3) == 0 ? 1.1f : 1f;
         int topK = random.nextInt(2) * 20;
         requests.add(
             request(
                 prompt,
                 new SamplingParams(
-                    1 + random.nextInt(40), temperature, topK, 0.9f, 0f, 1.1f, i, List.of())));
+                    1 + random.nextInt(40), temperature, topK, 0.9f, 0f, penalty, i, List.of())));
       }
     }
     return requests;
@@ -420,7 +458,7 @@ class EngineTest {
     return GenerationRequest.generate(prompt, params);
   }
 
-  private static Engine engine(FakeModel model, int cap, int blocks, boolean reuse) {
+  private static Engine engine(StepExecutor model, int cap, int blocks, boolean reuse) {
     return Engine.start(model, new LetterTokenizer(), config(cap, blocks, reuse));
   }
 

@@ -22,8 +22,10 @@ final class FakeModel implements StepExecutor {
   long rows;
   boolean closed;
 
-  /** Throws this at the next step, once. */
+  /** Throws this at the next step, once, or after so many steps. */
   volatile RuntimeException failNext;
+
+  int stepsToFailure;
 
   /** Steps wait for it. */
   volatile CountDownLatch gate = new CountDownLatch(0);
@@ -59,7 +61,7 @@ final class FakeModel implements StepExecutor {
       throw new IllegalStateException(e);
     }
     RuntimeException failure = failNext;
-    if (failure != null) {
+    if (failure != null && stepsToFailure-- <= 0) {
       failNext = null;
       throw failure;
     }

@@ -8,7 +8,7 @@ import io.sailfish.llama.RuntimeFailure;
 import org.junit.jupiter.api.Test;
 
 class KvSizingTest {
-  private static final KvSizing PLENTY = new KvSizing(2048, 16, 1000, 1L << 40);
+  private static final KvSizing PLENTY = new KvSizing(2048, 16, 1000, 1L << 40, false);
 
   @Test
   void theUsersSizeIsTakenAsItIs() {
@@ -19,8 +19,16 @@ class KvSizingTest {
   void ownChoiceIsRoomForTheRowsAndAtLeastOneContext() {
     assertEquals(32 * KvSizing.TOKENS_PER_ROW / 16, PLENTY.blocks(0, 32));
     assertEquals(128, PLENTY.blocks(0, 1));
-    assertEquals(150, new KvSizing(2048, 16, 1000, 300_000).blocks(0, 32), "half of what is free");
-    assertEquals(4, new KvSizing(64, 16, 1000, 300_000).blocks(0, 1), "short contexts need less");
+    assertEquals(
+        150, new KvSizing(2048, 16, 1000, 300_000, false).blocks(0, 32), "half of what is free");
+    assertEquals(
+        4, new KvSizing(64, 16, 1000, 300_000, false).blocks(0, 1), "short contexts need less");
+  }
+
+  @Test
+  void memoryOfItsOwnIsFilledUpToAContextForEachRow() {
+    assertEquals(300, new KvSizing(2048, 16, 1000, 300_000, true).blocks(0, 32));
+    assertEquals(32 * 128, new KvSizing(2048, 16, 1000, 1L << 40, true).blocks(0, 32));
   }
 
   @Test
@@ -34,13 +42,13 @@ class KvSizingTest {
 
   @Test
   void aSizeAboveWhatIsFreeIsRefused() {
-    String message = refusal(new KvSizing(2048, 16, 1000, 200_000), 200_001);
+    String message = refusal(new KvSizing(2048, 16, 1000, 200_000, false), 200_001);
     assertTrue(message.contains("200000"), message);
   }
 
   @Test
   void memoryThatCannotHoldOneContextIsRefused() {
-    String message = refusal(new KvSizing(2048, 16, 1000, 127_999), 0);
+    String message = refusal(new KvSizing(2048, 16, 1000, 127_999, false), 0);
     assertTrue(message.contains("128000 bytes, 127999 are free"), message);
   }
 

@@ -1,0 +1,164 @@
+package io.sailfish.llama.engine;
+
+import io.sailfish.llama.RuntimeFailure;
+import io.sailfish.llama.RuntimeFailure.Kind;
+import io.sailfish.llama.engine.GenerationResult.Finish;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/** Makes tokens and scores of what steps computed. Confined to the engine's thread. */
+final class StepOutputs {
+  /** Who hears of rows that have ended. */
+  interface Ends {
+    void finished(Row row, Finish finish);
+
+    void failed(Row row, RuntimeFailure failure);
+  }
+
+  private final EngineConfig config;
+  private final EngineCounters counters;
+  private final Map<Sequence, Row> rows;
+  private final Ends ends;
+  private final Sampler sampler;
+  private final float[] logits;
+
+  /**
+   * @param rows the engine's own map, in which {@code ends} no longer has what has ended
+   */
+  StepOutputs(
+      EngineConfig config,
+      int vocabulary,
+      EngineCounters counters,
+      Map<Sequence, Row> rows,
+      Ends ends) {
+    this.config = config;
+    this.counters = counters;
+    this.rows = rows;
+    this.ends = ends;
+    this.sampler = new Sampler(vocabulary);
+    this.logits = new float[vocabulary];
+  }
+
+  /** Rows that have ended since the step was queued are passed over. */
+  void apply(BatchPlan plan, StepExecutor.Logits output) {
+    long now = System.nanoTime();
+    Set<Row> scored = new LinkedHashSet<>();
+    for (BatchPlan.Part part : plan.parts()) {
+      Row row = rows.get(part.sequence());
+      if (row == null) {
+        continue;
+      }
+      note(row, plan, now);
+      if (part.continuation() >= 0) {
+        scoreContinuation(row, part, output);
+        scored.add(row);
+      } else if (part.logits() > 0) {
+        if (row.sequence.scores()) {
+          output.read(part.firstLogit(), logits);
+          scoreFirst(row);
+          scored.add(row);
+        } else {
+          choose(row, output, part.firstLogit());
+        }
+      }
+    }
+    scored.forEach(this::finishScored);
+  }
+
+  private void note(Row row, BatchPlan plan, long now) {
+    row.steps++;
+    row.stepRows += plan.parts().size();
+    if (!row.started) {
+      row.started = true;
+      row.waitNanos = now - row.tickets.get(0).submittedNanos();
+      counters.waitNanos += row.waitNanos;
+      counters.promptTokens += row.sequence.promptLength();
+      counters.reusedTokens += row.sequence.reusedTokens();
+    }
+  }
+
+  private void choose(Row row, StepExecutor.Logits output, int index) {
+    Sequence sequence = row.sequence;
+    int token;
+    if (sequence.greedy()) {
+      token = output.greedy(index, logits);
+    } else {
+      output.read(index, logits);
+      token =
+          sampler.sample(logits, row.params, sequence.tokens(), sequence.known(), row.promptHash);
+    }
+    if (token < 0) {
+      failNotANumber(row);
+      return;
+    }
+    counters.outputTokens++;
+    if (config.stopIds().contains(token)) {
+      ends.finished(row, Finish.STOP);
+      return;
+    }
+    sequence.append(token);
+    if (row.text != null && row.text.append(token)) {
+      ends.finished(row, Finish.STOP);
+    } else if (isLast(row, sequence.known())) {
+      ends.finished(row, Finish.LENGTH);
+    }
+  }
+
+  /** Whether a row of {@code length} tokens gets no more, whatever they are. */
+  boolean isLast(Row row, int length) {
+    return length - row.sequence.promptLength() >= row.params.maxTokens()
+        || length > config.contextTokens();
+  }
+
+  private void scoreFirst(Row row) {
+    double normalizer = LogProbs.logSumExp(logits);
+    if (Double.isNaN(normalizer)) {
+      failNotANumber(row);
+      return;
+    }
+    List<int[]> continuations = row.sequence.continuations();
+    for (int i = 0; i < continuations.size(); i++) {
+      row.firstLogProbs[i] = logits[continuations.get(i)[0]] - normalizer;
+    }
+    counters.scoredTokens += continuations.size();
+  }
+
+  private void scoreContinuation(Row row, BatchPlan.Part part, StepExecutor.Logits output) {
+    int[] continuation = row.sequence.continuations().get(part.continuation());
+    if (part.offset() == 0) {
+      row.restLogProbs[part.continuation()] = 0;
+    }
+    for (int i = 0; i < part.rows(); i++) {
+      output.read(part.firstLogit() + i, logits);
+      double normalizer = LogProbs.logSumExp(logits);
+      if (Double.isNaN(normalizer)) {
+        failNotANumber(row);
+        return;
+      }
+      row.restLogProbs[part.continuation()] +=
+          logits[continuation[part.offset() + i + 1]] - normalizer;
+    }
+    counters.scoredTokens += part.rows();
+  }
+
+  private void finishScored(Row row) {
+    Sequence sequence = row.sequence;
+    boolean onlyFirst = sequence.continuations().stream().allMatch(tokens -> tokens.length == 1);
+    boolean all = sequence.nextContinuation() == sequence.continuations().size();
+    if (rows.containsKey(sequence) && (onlyFirst || all)) {
+      ends.finished(row, Finish.SCORED);
+    }
+  }
+
+  private void failNotANumber(Row row) {
+    ends.failed(
+        row,
+        new RuntimeFailure(
+            Kind.USER,
+            "%s: the logits at position %d are not numbers"
+                .formatted(config.name(), row.sequence.known() - 1),
+            null));
+  }
+}

@@ -1,0 +1,130 @@
+package io.sailfish.llama.engine;
+
+/**
+ * A {@link FakeModel} as a device that is a step ahead of the host: greedy tokens stay with it
+ * until the next step takes them, and it bears no third step before the first has been looked at.
+ */
+final class AheadModel implements StepExecutor {
+  private final FakeModel model;
+
+  /** Greedy tokens of the step before; the logit row i's is at {@code chosen.length - 1 - i}. */
+  private int[] chosen = new int[0];
+
+  private Outputs last;
+  private Outputs lastButOne;
+
+  /** Tokens that were taken before the host knew them. */
+  int takenAhead;
+
+  AheadModel(FakeModel model) {
+    this.model = model;
+  }
+
+  @Override
+  public int vocabulary() {
+    return model.vocabulary();
+  }
+
+  @Override
+  public boolean separatesPrompts() {
+    return true;
+  }
+
+  @Override
+  public boolean runsAhead() {
+    return true;
+  }
+
+  @Override
+  public Logits execute(BatchPlan plan) {
+    if (lastButOne != null && !lastButOne.awaited) {
+      throw new AssertionError("three steps under way");
+    }
+    int[] tokens = plan.tokenIds().clone();
+    for (int row = 0; row < tokens.length; row++) {
+      int source = plan.sources()[row];
+      if (source >= 0 == (tokens[row] != Sequence.UNKNOWN)) {
+        throw new AssertionError("row %d: token %d, source %d".formatted(row, tokens[row], source));
+      }
+      if (source >= 0) {
+        tokens[row] = Math.max(0, chosen[source]);
+        takenAhead++;
+      }
+    }
+    Outputs outputs = outputs(withTokens(plan, tokens));
+    chosen = outputs.tokens;
+    lastButOne = last;
+    last = outputs;
+    return outputs;
+  }
+
+  private Outputs outputs(BatchPlan plan) {
+    try {
+      return new Outputs(model.execute(plan), plan.logitRows().length);
+    } catch (RuntimeException e) {
+      last = null; // the engine gives up what is under way
+      throw e;
+    }
+  }
+
+  private static BatchPlan withTokens(BatchPlan p, int[] tokens) {
+    return new BatchPlan(
+        tokens,
+        p.sources(),
+        p.positions(),
+        p.slots(),
+        p.rowSequences(),
+        p.queryStarts(),
+        p.blockTables(),
+        p.blockTableStride(),
+        p.logitRows(),
+        p.blockCopies(),
+        p.parts());
+  }
+
+  @Override
+  public void close() {
+    model.close();
+  }
+
+  private final class Outputs implements Logits {
+    private final Logits logits;
+    private final int[] tokens;
+    private boolean awaited;
+
+    Outputs(Logits logits, int rows) {
+      this.logits = logits;
+      this.tokens = new int[rows];
+      float[] scratch = new float[vocabulary()];
+      for (int i = 0; i < rows; i++) {
+        tokens[source(i)] = logits.greedy(i, scratch);
+      }
+    }
+
+    @Override
+    public void await() {
+      awaited = true;
+    }
+
+    @Override
+    public int source(int index) {
+      return tokens.length - 1 - index;
+    }
+
+    @Override
+    public int greedy(int index, float[] scratch) {
+      if (!awaited) {
+        throw new AssertionError("looked at before it was there");
+      }
+      return tokens[source(index)];
+    }
+
+    @Override
+    public void read(int index, float[] dst) {
+      if (last != this) {
+        throw new AssertionError("logits of a step that another one has overwritten");
+      }
+      logits.read(index, dst);
+    }
+  }
+}
