@@ -12,6 +12,7 @@ import org.apache.spark.SparkConf;
 import org.apache.spark.SparkContext;
 import org.apache.spark.api.plugin.DriverPlugin;
 import org.apache.spark.api.plugin.PluginContext;
+import org.apache.spark.resource.ResourceInformation;
 import org.apache.spark.scheduler.TaskSchedulerImpl;
 import org.apache.spark.scheduler.TaskSetManager;
 import scala.Option;
@@ -21,6 +22,9 @@ import scala.Tuple2;
 final class SailfishDriverPlugin implements DriverPlugin {
   /** For executors: the application's time, which chat templates may print. */
   static final String TEMPLATE_TIME = "templateTime";
+
+  /** For the executor in a local driver: the GPU that Spark gave the driver. */
+  static final String CARD = "card";
 
   private static final String EXTENSIONS = "spark.sql.extensions";
 
@@ -38,12 +42,19 @@ final class SailfishDriverPlugin implements DriverPlugin {
     SparkConf settings = context.conf(); // the live one; sc.getConf() is a copy
     SailfishConf conf = SailfishConf.of(all(settings));
     requireModels(conf);
+    CardChoice.check(conf, all(settings));
     String extension = SailfishExtensions.class.getName();
     String others = settings.get(EXTENSIONS, "");
     if (!List.of(others.split(",")).contains(extension)) {
       settings.set(EXTENSIONS, others.isBlank() ? extension : others + "," + extension);
     }
-    return Map.of(TEMPLATE_TIME, Instant.now().toString());
+    Map<String, String> forExecutors = new HashMap<>();
+    forExecutors.put(TEMPLATE_TIME, Instant.now().toString());
+    ResourceInformation gpu = context.resources().get(CardChoice.RESOURCE);
+    if (gpu != null && gpu.addresses().length > 0) {
+      forExecutors.put(CARD, gpu.addresses()[0]);
+    }
+    return forExecutors;
   }
 
   @Override

@@ -1,5 +1,6 @@
 package io.sailfish.spark;
 
+import io.sailfish.kernels.BackendRequest;
 import io.sailfish.spark.conf.SailfishConf;
 import io.sailfish.spark.exec.ExecutorRuntimes;
 import io.sailfish.spark.exec.RuntimeFactory;
@@ -24,10 +25,16 @@ final class SailfishExecutorPlugin implements ExecutorPlugin {
   @Override
   public void init(PluginContext context, Map<String, String> fromDriver) {
     SailfishConf conf = SailfishConf.of(SailfishDriverPlugin.all(context.conf()));
+    BackendRequest backend =
+        CardChoice.of(
+            conf,
+            context.conf().get("spark.master", "local"),
+            context.resources(),
+            fromDriver.get(SailfishDriverPlugin.CARD));
     runtimes =
         new ExecutorRuntimes(
             conf.models(),
-            conf.runtimeConfig(fromDriver.get(SailfishDriverPlugin.TEMPLATE_TIME)),
+            conf.runtimeConfig(backend, fromDriver.get(SailfishDriverPlugin.TEMPLATE_TIME)),
             new ModelSource(hadoop(context.conf()), cacheFolder(conf)),
             factory(),
             new PluginHost(context));

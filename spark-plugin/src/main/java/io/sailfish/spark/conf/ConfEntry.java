@@ -50,6 +50,10 @@ public record ConfEntry<T>(
     return new Builder<>(key, "size", s -> JavaUtils.byteStringAsBytes(s.trim()));
   }
 
+  static Builder<Double> fraction(String key) {
+    return new Builder<>(key, "number", s -> Double.parseDouble(s.trim()));
+  }
+
   static Builder<Boolean> flag(String key) {
     return new Builder<>(key, "true or false", ConfEntry::parseFlag);
   }

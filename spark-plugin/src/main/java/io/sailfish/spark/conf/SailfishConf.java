@@ -1,5 +1,6 @@
 package io.sailfish.spark.conf;
 
+import io.sailfish.kernels.BackendRequest;
 import io.sailfish.llama.RuntimeConfig;
 import io.sailfish.spark.conf.ConfEntry.Scope;
 import java.util.ArrayList;
@@ -61,8 +62,9 @@ public final class SailfishConf {
   public static final ConfEntry<String> BACKEND =
       ConfEntry.text(PREFIX + "backend")
           .doc(
-              "Where the model runs. `auto` takes a GPU if there is one and logs what it took and"
-                  + " why; `cuda` without a usable GPU is an error.")
+              "Where the model runs. `auto` takes the GPU that Spark gave the executor, or in local"
+                  + " mode the first one; where there is none, the CPU. It logs what it took and"
+                  + " why. `cuda` without a usable GPU is an error. See gpu.md.")
           .check(List.of("auto", "cpu", "cuda")::contains, "must be auto, cpu or cuda")
           .startup("auto");
 
@@ -71,6 +73,14 @@ public final class SailfishConf {
           .doc("Threads of the CPU backend. 0: all processors that the JVM sees.")
           .check(v -> v >= 0, "must not be negative")
           .startup("0");
+
+  public static final ConfEntry<Double> GPU_MEMORY =
+      ConfEntry.fraction(PREFIX + "gpu.memoryFraction")
+          .doc(
+              "Share of the GPU's memory that an executor takes at most; executors that share a GPU"
+                  + " have to share it out. What weights and steps leave is for keys and values.")
+          .check(v -> v > 0 && v <= 1, "must be above 0 and up to 1")
+          .startup(Double.toString(BackendRequest.MEMORY_FRACTION));
 
   public static final ConfEntry<Integer> BATCH_CAP =
       ConfEntry.integer(PREFIX + "engine.batchCap")
@@ -81,8 +91,8 @@ public final class SailfishConf {
   public static final ConfEntry<Long> KV_BYTES =
       ConfEntry.bytes(PREFIX + "engine.kvBytes")
           .doc(
-              "Memory for keys and values of the rows in the batch. 0: as much as a full batch of"
-                  + " the model's context needs, within what is free.")
+              "Memory for keys and values of the rows in the batch. 0: as much as a full batch"
+                  + " needs, within what is free.")
           .check(v -> v >= 0, "must not be negative")
           .startup("0");
 
@@ -94,9 +104,11 @@ public final class SailfishConf {
 
   public static final ConfEntry<Integer> PREFILL_CHUNK =
       ConfEntry.integer(PREFIX + "engine.prefillChunk")
-          .doc("Prompt tokens that one step computes at most.")
-          .check(v -> v > 0, "must be positive")
-          .startup("256");
+          .doc(
+              "Prompt tokens that one step computes at most. 0: what the backend does best with,"
+                  + " 256 on a CPU and 4096 on a GPU.")
+          .check(v -> v >= 0, "must not be negative")
+          .startup("0");
 
   public static final ConfEntry<Boolean> PREFIX_REUSE =
       ConfEntry.flag(PREFIX + "engine.prefixReuse.enabled")
@@ -168,6 +180,7 @@ public final class SailfishConf {
           PRELOAD,
           BACKEND,
           CPU_THREADS,
+          GPU_MEMORY,
           BATCH_CAP,
           KV_BYTES,
           CONTEXT_TOKENS,
@@ -253,13 +266,22 @@ public final class SailfishConf {
   }
 
   /**
+   * @param id {@code auto}, {@code cpu} or {@code cuda}
+   * @param card address of the card, null = any
+   */
+  public BackendRequest backend(String id, String card) {
+    return new BackendRequest(id, value(CPU_THREADS), card, value(GPU_MEMORY));
+  }
+
+  /**
+   * @param backend what {@link #BACKEND} asks for, on this executor
    * @param templateTime the time that chat templates see, the same on all executors; null = when a
    *     model is loaded
    */
-  public RuntimeConfig runtimeConfig(String templateTime) {
+  public RuntimeConfig runtimeConfig(BackendRequest backend, String templateTime) {
     return new RuntimeConfig(
-        value(BACKEND),
-        value(CPU_THREADS),
+        backend.id(),
+        backend.threads(),
         value(BATCH_CAP),
         value(KV_BYTES),
         value(CONTEXT_TOKENS),
@@ -267,7 +289,9 @@ public final class SailfishConf {
         value(PREFIX_REUSE),
         value(ARROW_BYTES),
         value(CHAT_TEMPLATE).isBlank() ? null : value(CHAT_TEMPLATE),
-        templateTime);
+        templateTime,
+        backend.card(),
+        backend.memoryFraction());
   }
 
   /**

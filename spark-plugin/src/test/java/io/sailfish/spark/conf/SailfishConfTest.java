@@ -21,7 +21,7 @@ class SailfishConfTest {
   @Test
   void defaultsAreTheRuntimesOwn() {
     SailfishConf conf = SailfishConf.of(Map.of());
-    assertEquals(RuntimeConfig.defaults(), conf.runtimeConfig(null));
+    assertEquals(RuntimeConfig.defaults(), conf.runtimeConfig(conf.backend("auto", null), null));
     assertEquals(Map.of(), conf.models());
     assertEquals("", conf.defaultModel());
     assertEquals(256, conf.value(SailfishConf.MAX_TOKENS));
@@ -35,10 +35,11 @@ class SailfishConfTest {
 
   @Test
   void everyEngineSettingReachesTheRuntime() {
-    Map<String, String> given =
+    Map<String, String> given = new HashMap<>();
+    given.put("spark.sailfish.gpu.memoryFraction", "0.25");
+    given.putAll(
         Map.of(
             "spark.sailfish.model.chatTemplate", "{{ messages }}",
-            "spark.sailfish.backend", "cpu",
             "spark.sailfish.cpu.threads", "3",
             "spark.sailfish.engine.batchCap", "7",
             "spark.sailfish.engine.kvBytes", "2g",
@@ -46,7 +47,8 @@ class SailfishConfTest {
             "spark.sailfish.engine.prefillChunk", "64",
             "spark.sailfish.engine.prefixReuse.enabled", "false",
             "spark.sailfish.arrow.maxBytes", "32m",
-            "spark.executor.memory", "not ours");
+            "spark.executor.memory", "not ours"));
+    SailfishConf conf = SailfishConf.of(given);
     assertEquals(
         new RuntimeConfig(
             "cpu",
@@ -58,8 +60,10 @@ class SailfishConfTest {
             false,
             32L << 20,
             "{{ messages }}",
-            "2026-01-02T03:04:05Z"),
-        SailfishConf.of(given).runtimeConfig("2026-01-02T03:04:05Z"));
+            "2026-01-02T03:04:05Z",
+            "GPU-7",
+            0.25),
+        conf.runtimeConfig(conf.backend("cpu", "GPU-7"), "2026-01-02T03:04:05Z"));
   }
 
   @ParameterizedTest
@@ -81,6 +85,8 @@ class SailfishConfTest {
     "spark.sailfish.engine.batchCap, many, must be an integer",
     "spark.sailfish.engine.kvBytes, 3 apples, must be a size",
     "spark.sailfish.backend, gpu, 'must be auto, cpu or cuda'",
+    "spark.sailfish.gpu.memoryFraction, 0, must be above 0 and up to 1",
+    "spark.sailfish.gpu.memoryFraction, most, must be a number",
     "spark.sailfish.engine.prefixReuse.enabled, yes, must be true or false",
     "spark.sailfish.generate.maxTokens, 0, must be positive"
   })
