@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks and times the kernels on this machine's card; beside it lies what benchmarks/gpu/pack.sh gathered.
-# Usage: run.sh RESULTS [check OPTIONS... | ops OPTIONS... | bench OPTIONS... | step OPTIONS... | sanitize | all]     (all = check, then cuBLAS and the benchmark)
+# Usage: run.sh RESULTS [check OPTIONS... | ops OPTIONS... | bench OPTIONS... | step OPTIONS... | engine OPTIONS... | sanitize | all]     (all = check, then cuBLAS and the benchmark)
 # java is $JAVA, the unpacked jre17.tar.xz beside this script, or the one in PATH.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -22,6 +22,7 @@ case $what in
   bench) bench "$@" ;;
   ops) "${java[@]}" io.sailfish.bench.gpu.GpuOpsCheck "$@" ;;
   step) "${java[@]}" io.sailfish.bench.gpu.GpuStepBench --commit "$commit" --results "$results" "$@" ;;
+  engine) "${java[@]}" io.sailfish.bench.gpu.GpuEngineBench --commit "$commit" --results "$results" "$@" ;;
   sanitize) # a reduced list, an order of magnitude slower
     status=0
     for tool in memcheck racecheck initcheck synccheck; do
@@ -38,7 +39,7 @@ case $what in
     exit $status
     ;;
   *)
-    echo "expected check, ops, bench, step, sanitize or all, got $what" >&2
+    echo "expected check, ops, bench, step, engine, sanitize or all, got $what" >&2
     exit 2
     ;;
 esac

@@ -9,19 +9,19 @@ import java.time.ZoneOffset;
 import java.time.temporal.ChronoUnit;
 
 /** Where, when and on what a benchmark ran. */
-final class RunFacts {
+public final class RunFacts {
   private RunFacts() {}
 
-  static String date() {
+  public static String date() {
     return LocalDateTime.now(ZoneOffset.UTC).truncatedTo(ChronoUnit.SECONDS).toString();
   }
 
-  static String commit() throws IOException {
+  public static String commit() throws IOException {
     Process git = new ProcessBuilder("git", "rev-parse", "--short", "HEAD").start();
     return new String(git.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
   }
 
-  static String machine() throws IOException {
+  public static String machine() throws IOException {
     String cpu =
         Files.readAllLines(Path.of("/proc/cpuinfo")).stream()
             .filter(line -> line.startsWith("model name"))

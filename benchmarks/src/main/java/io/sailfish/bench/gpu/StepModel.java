@@ -88,7 +88,7 @@ final class StepModel {
         + position % BLOCK_TOKENS;
   }
 
-  private static LlamaWeights weights(ModelConfig c, CudaBackend backend) {
+  static LlamaWeights weights(ModelConfig c, CudaBackend backend) {
     RandomWeights random = new RandomWeights(backend, 17);
     AttentionShape shape = c.attention();
     List<LlamaWeights.Layer> layers = new ArrayList<>();
