@@ -20,22 +20,29 @@ import java.util.stream.IntStream;
  * by byte (text, tokens, log-probabilities). What differs from the first run is counted; any such
  * row makes the program fail.
  *
- * <pre>DeterminismBench MODEL.gguf RESULTS_FOLDER [threads]</pre>
+ * <pre>DeterminismBench MODEL.gguf RESULTS_FOLDER [threads]
+ * DeterminismBench MODEL.gguf RESULTS_FOLDER card COMMIT</pre>
  */
 public final class DeterminismBench {
   private static final int GENERATED = 40;
   private static final int SCORED = 12;
 
+  /** On a card there are batches of 256 to fill. */
+  private static final int CARD_GENERATED = 360;
+
   /** Context of a KV cache that holds two or three of the rows, so that some are put back. */
   private static final int TIGHT_CONTEXT = 256;
 
   private final Path model;
+  private final String backend;
   private final int threads;
-  private final List<GenerationRequest> requests = requests();
+  private final List<GenerationRequest> requests;
 
-  private DeterminismBench(Path model, int threads) {
+  private DeterminismBench(Path model, String backend, int threads) {
     this.model = model;
+    this.backend = backend;
     this.threads = threads;
+    this.requests = requests(backend.equals("cuda") ? CARD_GENERATED : GENERATED);
   }
 
   /**
@@ -60,21 +67,72 @@ public final class DeterminismBench {
           new Variant("cap 32, tiny KV cache", 32, 256, true, 5, true, false),
           new Variant("cap 32, tiny KV cache, no reuse", 32, 128, false, 6, true, false));
 
+  private static final List<Variant> CARD_VARIANTS =
+      List.of(
+          new Variant("cap 256", 256, 4096, true, 0, false, false),
+          new Variant("cap 256 again", 256, 4096, true, 0, false, false),
+          new Variant(
+              "cap 256, shuffled, no reuse, chunks of 256", 256, 256, false, 1, false, false),
+          new Variant("cap 32, shuffled", 32, 1024, true, 2, false, false),
+          new Variant("cap 16, chunks of 64", 16, 64, true, 3, false, false),
+          new Variant("cap 7, shuffled, chunks of 512", 7, 512, false, 4, false, false),
+          new Variant("cap 1", 1, 256, true, 5, false, false),
+          new Variant("cap 100, tiny KV cache", 100, 4096, true, 6, true, false),
+          new Variant("cap 32, tiny KV cache, no reuse", 32, 128, false, 7, true, false));
+
   public static void main(String[] args) throws IOException {
     if (args.length < 2) {
-      throw new IllegalArgumentException("DeterminismBench MODEL.gguf RESULTS_FOLDER [threads]");
+      throw new IllegalArgumentException(
+          "DeterminismBench MODEL.gguf RESULTS_FOLDER [threads | card COMMIT]");
     }
-    int threads = args.length > 2 ? Integer.parseInt(args[2]) : 0;
-    if (new DeterminismBench(Path.of(args[0]), threads).run(Path.of(args[1])) > 0) {
+    boolean card = args.length > 2 && args[2].equals("card");
+    int threads = args.length > 2 && !card ? Integer.parseInt(args[2]) : 0;
+    DeterminismBench bench = new DeterminismBench(Path.of(args[0]), card ? "cuda" : "cpu", threads);
+    int differing =
+        card ? bench.runOnCard(Path.of(args[1]), args[3]) : bench.runOnCpu(Path.of(args[1]));
+    if (differing > 0) {
       System.exit(1);
     }
   }
 
-  private int run(Path folder) throws IOException {
-    List<byte[]> expected = null;
+  private int runOnCpu(Path folder) throws IOException {
     List<List<String>> rows = new ArrayList<>();
+    int differing = compare(VARIANTS, rows);
+    String command = "benchmarks/run.sh DeterminismBench MODEL.gguf benchmarks/results";
+    System.out.println(
+        new BenchmarkResult(
+                "engine-determinism",
+                RunFacts.date(),
+                RunFacts.commit(),
+                RunFacts.machine(),
+                command,
+                List.of(),
+                List.of(table("", rows)))
+            .write(folder));
+    return differing;
+  }
+
+  private int runOnCard(Path folder, String commit) throws IOException {
+    List<List<String>> rows = new ArrayList<>();
+    int differing = compare(CARD_VARIANTS, rows);
+    System.out.println(
+        new BenchmarkResult(
+                "gpu-determinism",
+                RunFacts.date(),
+                commit,
+                "NVIDIA H200",
+                "java io.sailfish.bench.DeterminismBench MODEL.gguf RESULTS card COMMIT",
+                List.of(
+                    new BenchmarkResult.Figure("determinism.gpu.differing_rows", differing, null)),
+                List.of(table(" on a card", rows)))
+            .write(folder));
+    return differing;
+  }
+
+  private int compare(List<Variant> variants, List<List<String>> rows) {
+    List<byte[]> expected = null;
     int differing = 0;
-    for (Variant variant : VARIANTS) {
+    for (Variant variant : variants) {
       Outcome outcome = answers(variant);
       expected = expected == null ? outcome.answers : expected;
       int differs = 0;
@@ -92,17 +150,6 @@ public final class DeterminismBench {
       System.out.println(String.join(" | ", rows.get(rows.size() - 1)));
     }
     System.out.println(differing + " rows differ");
-    Path file =
-        new BenchmarkResult(
-                "engine-determinism",
-                RunFacts.date(),
-                RunFacts.commit(),
-                RunFacts.machine(),
-                "benchmarks/run.sh DeterminismBench MODEL.gguf benchmarks/results",
-                List.of(),
-                List.of(table(rows)))
-            .write(folder);
-    System.out.println(file);
     return differing;
   }
 
@@ -134,7 +181,7 @@ public final class DeterminismBench {
   private RuntimeConfig config(Variant variant, long kvBytes) {
     RuntimeConfig d = RuntimeConfig.defaults();
     return new RuntimeConfig(
-        "cpu",
+        backend,
         threads,
         variant.cap(),
         kvBytes,
@@ -154,16 +201,16 @@ public final class DeterminismBench {
     }
   }
 
-  private static List<GenerationRequest> requests() {
+  private static List<GenerationRequest> requests(int generated) {
     SeededPrompts.Shape shape = new SeededPrompts.Shape(20, 3, 120);
     List<GenerationRequest> requests = new ArrayList<>();
     List<GenerationRequest> prompts =
-        SeededPrompts.make(GENERATED + SCORED, 11, shape, SamplingParams.greedy(1));
+        SeededPrompts.make(generated + SCORED, 11, shape, SamplingParams.greedy(1));
     Random random = new Random(12);
     for (int i = 0; i < prompts.size(); i++) {
       int[] prompt = prompts.get(i).prompt();
       int most = 8 + random.nextInt(40);
-      if (i >= GENERATED) {
+      if (i >= generated) {
         List<int[]> labels = new ArrayList<>();
         for (int label = 0; label < 4; label++) {
           labels.add(SeededPrompts.tokens(random, 1 + random.nextInt(5)));
@@ -188,9 +235,9 @@ public final class DeterminismBench {
         .getBytes(StandardCharsets.UTF_8);
   }
 
-  private static BenchmarkResult.Table table(List<List<String>> rows) {
+  private static BenchmarkResult.Table table(String where, List<List<String>> rows) {
     return new BenchmarkResult.Table(
-        "Same answer always: the engine",
+        "Same answer always: the engine" + where,
         "The same requests (greedy, sampled with a seed, labels scored) through engines set up"
             + " differently; rows whose text, tokens or log-probabilities differ from the first run"
             + " in any bit.",

@@ -1,5 +1,6 @@
 package io.sailfish.bench;
 
+import io.sailfish.kernels.BackendRequest;
 import io.sailfish.llama.RuntimeConfig;
 import io.sailfish.llama.engine.GenerationRequest;
 import io.sailfish.llama.engine.GenerationResult;
@@ -23,6 +24,7 @@ import java.util.Locale;
 public final class DeterminismCostBench {
   private static final int RUNS = 5;
   private static final int REQUESTS = 64;
+  private static final int CARD_REQUESTS = 2048;
   private static final int CUT_ANYWHERE = 1;
   private static final int CUT_AS_IN_PRODUCTION = 0;
 
@@ -34,18 +36,21 @@ public final class DeterminismCostBench {
   public static void main(String[] args) throws IOException {
     if (args.length < 2) {
       throw new IllegalArgumentException(
-          "DeterminismCostBench MODEL.gguf RESULTS_FOLDER [threads]");
+          "DeterminismCostBench MODEL.gguf RESULTS_FOLDER [threads | card COMMIT]");
     }
     Path model = Path.of(args[0]);
-    RuntimeConfig config = config(args.length > 2 ? Integer.parseInt(args[2]) : 0);
+    boolean card = args.length > 2 && args[2].equals("card");
+    RuntimeConfig config =
+        card ? cardConfig() : config(args.length > 2 ? Integer.parseInt(args[2]) : 0);
+    int requests = card ? CARD_REQUESTS : REQUESTS;
     List<Run> fixed = new ArrayList<>();
     List<Run> free = new ArrayList<>();
     try (LoadedEngine production = LoadedEngine.load(model, config, CUT_AS_IN_PRODUCTION);
         LoadedEngine loose = LoadedEngine.load(model, config, CUT_ANYWHERE)) {
       // The first round compiles; it is dropped.
       for (int run = 0; run <= RUNS; run++) {
-        Run a = run(production, run);
-        Run b = run(loose, run);
+        Run a = run(production, requests, run);
+        Run b = run(loose, requests, run);
         System.out.println("as in production " + a + ", cut anywhere " + b);
         if (run > 0) {
           fixed.add(a);
@@ -53,46 +58,57 @@ public final class DeterminismCostBench {
         }
       }
     }
-    double cost = 1 - steps(free) / steps(fixed);
+    double cost = card ? 1 - speed(fixed) / speed(free) : 1 - steps(free) / steps(fixed);
     System.out.printf(Locale.ROOT, "cost share %.4f%n", cost);
-    System.out.println(result(cost, fixed, free).write(Path.of(args[1])));
+    System.out.println(result(card ? args[3] : null, cost, fixed, free).write(Path.of(args[1])));
   }
 
   private static double steps(List<Run> runs) {
     return runs.stream().mapToDouble(Run::steps).sum();
   }
 
-  private static BenchmarkResult result(double cost, List<Run> fixed, List<Run> free)
-      throws IOException {
+  private static double speed(List<Run> runs) {
+    return runs.stream().mapToDouble(Run::tokensPerSecond).sorted().toArray()[RUNS / 2];
+  }
+
+  /**
+   * @param cardCommit what was measured on a card; null for the CPU and the tree as it is
+   */
+  private static BenchmarkResult result(
+      String cardCommit, double cost, List<Run> fixed, List<Run> free) throws IOException {
+    boolean card = cardCommit != null;
     BenchmarkResult.Table table =
         new BenchmarkResult.Table(
-            "What fixed cuts of prompts cost",
-            "The same seeded requests, in turns, %d runs. The figure is the share of steps that"
-                    .formatted(RUNS)
-                + " production needs beyond those of full steps; tokens (prompt and output) a"
-                + " second are medians.",
+            "What fixed cuts of prompts cost" + (card ? " on a card" : ""),
+            "The same seeded requests, in turns, %d runs. The figure is the share of %s that"
+                    .formatted(RUNS, card ? "speed" : "steps")
+                + (card ? " production loses to" : " production needs beyond those of")
+                + " full steps; tokens (prompt and output) a second are medians.",
             List.of("prompts cut", "steps", "tokens/s"),
             List.of(row("as the backend asks", fixed), row("where a step is full", free)));
     return new BenchmarkResult(
-        "determinism-cost",
+        card ? "gpu-determinism-cost" : "determinism-cost",
         RunFacts.date(),
-        RunFacts.commit(),
-        RunFacts.machine(),
-        "benchmarks/run.sh DeterminismCostBench MODEL.gguf benchmarks/results",
-        List.of(new BenchmarkResult.Figure("determinism.cpu.cost_share", cost, null)),
+        card ? cardCommit : RunFacts.commit(),
+        card ? "NVIDIA H200" : RunFacts.machine(),
+        card
+            ? "java io.sailfish.bench.DeterminismCostBench MODEL.gguf RESULTS card COMMIT"
+            : "benchmarks/run.sh DeterminismCostBench MODEL.gguf benchmarks/results",
+        List.of(
+            new BenchmarkResult.Figure(
+                "determinism.%s.cost_share".formatted(card ? "gpu" : "cpu"), cost, null)),
         List.of(table));
   }
 
   private static List<String> row(String name, List<Run> runs) {
-    double[] speeds = runs.stream().mapToDouble(Run::tokensPerSecond).sorted().toArray();
-    return List.of(name, "%.0f".formatted(steps(runs)), "%.0f".formatted(speeds[RUNS / 2]));
+    return List.of(name, "%.0f".formatted(steps(runs)), "%.0f".formatted(speed(runs)));
   }
 
-  private static Run run(LoadedEngine loaded, int run) {
+  private static Run run(LoadedEngine loaded, int count, int run) {
     // Other prompts in each run, or the second one would find them in the cache.
     List<GenerationRequest> requests =
         SeededPrompts.make(
-            REQUESTS, 100 + run, new SeededPrompts.Shape(0, 20, 200), SamplingParams.greedy(24));
+            count, 100 + run, new SeededPrompts.Shape(0, 20, 200), SamplingParams.greedy(24));
     long before = loaded.engine().metrics().steps();
     long start = System.nanoTime();
     long tokens = 0;
@@ -101,6 +117,11 @@ public final class DeterminismCostBench {
     }
     double seconds = (System.nanoTime() - start) / 1e9;
     return new Run(loaded.engine().metrics().steps() - before, tokens / seconds);
+  }
+
+  /** As in production, but for the memory: two engines share the card. */
+  private static RuntimeConfig cardConfig() {
+    return RuntimeConfig.defaults().on(new BackendRequest("cuda", 0, null, 0.4));
   }
 
   private static RuntimeConfig config(int threads) {
