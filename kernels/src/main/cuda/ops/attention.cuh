@@ -77,8 +77,10 @@ struct Softmax {
       for (int n = 0; n < N; n++) top = fmaxf(top, fmaxf(s[n][2 * r], s[n][2 * r + 1]));
       top = fmaxf(top, __shfl_xor_sync(~0u, top, 1));
       top = fmaxf(top, __shfl_xor_sync(~0u, top, 2));
-      const float base = top == NEGATIVE ? 0.f : top * scale;
-      shrink[r] = exp2f(largest[r] * scale - base);
+      // Not fused: where the largest stays, the difference is 0 and nothing shrinks. A fused one would leave the product's rounding error, and a tile in which all
+      // tokens are masked would change the row's bits.
+      const float base = top == NEGATIVE ? 0.f : __fmul_rn(top, scale);
+      shrink[r] = exp2f(__fmul_rn(largest[r], scale) - base);
       largest[r] = top;
       float added = 0.f;
 #pragma unroll

