@@ -1,12 +1,13 @@
 // Attention of rows of prompts: y[r, h] = softmax(q[r, h] * K^T / sqrt(headDim)) * V over positions 0 .. positions[r] of the row's sequence, causal by that.
 //
 // Operands as in attention_decode_sm90.cu. Rows of a sequence are contiguous with ascending positions; the keys and values of all rows are in the cache already.
-// Work: a block has 64 rows of the step and one query head; 4 warps of 16 rows. Rows of several sequences in one block are computed one sequence after the other.
+// Work: a block has 64 rows of the step and one query head; a warpgroup, 16 rows a warp. Rows of several sequences in one block are computed one sequence after the other.
 //   Keys and values come 64 tokens at a time from position 0 on, two tiles in flight. The tiles' edges are positions of the sequence, so a row's bits do not depend on
 //   where its prompt was cut or who shares the block: a tile beyond a row's position leaves the row's sums as they are, exactly.
 // Grid: (ceil(rows / 64), heads). Block: 128. Dynamic shared memory: 2 * 4 * 2 * D * 32 bytes.
-// sm_90: bulk copies; the products are mma.sync.
+// sm_90: bulk copies; the products are wgmma, keys and values as they stand in the cache. Three blocks a multiprocessor: while one is at its softmax, others multiply.
 #include "ops/attention.cuh"
+#include "ops/attention_wgmma.cuh"
 
 constexpr int ROWS = 64, TOKENS = 64, BLOCKS = TOKENS / KV_TOKENS, STAGES = 2;
 
@@ -48,8 +49,14 @@ template <int DIM> struct PrefillTile {
   __device__ __forceinline__ void add(float (&o)[H::TILES][4], Softmax& softmax, const uint32_t (&q)[H::STEPS][4], int tile, const int (&last)[2]) {
     const uint32_t at = sharedAddress(shared) + tile % STAGES * STAGE_BYTES;
     float scores[2 * BLOCKS][4] = {};
+    wgmmaFence();
 #pragma unroll
-    for (int b = 0; b < BLOCKS; b++) H::scores(scores[2 * b], scores[2 * b + 1], q, at + b * H::BLOCK_BYTES + H::keyLane(lane));
+    for (int b = 0; b < BLOCKS; b++)
+#pragma unroll
+      for (int i = 0; i < H::STEPS; i++)
+        wgmmaKeys(scores[2 * b], scores[2 * b + 1], q[i], keysOperand(at + b * H::BLOCK_BYTES) + i * (2 * PLANE_BYTES >> 4), i > 0);
+    wgmmaCommit();
+    wgmmaWait<0>();
     const int token = tile * TOKENS + (lane & 3) * 2;
 #pragma unroll
     for (int n = 0; n < 2 * BLOCKS; n++)
@@ -60,12 +67,16 @@ template <int DIM> struct PrefillTile {
     softmax.add(scores, s.scale, shrink);
 #pragma unroll
     for (int j = 0; j < H::TILES; j++) o[j][0] *= shrink[0], o[j][1] *= shrink[0], o[j][2] *= shrink[1], o[j][3] *= shrink[1];
+    uint32_t p[BLOCKS][4];
 #pragma unroll
-    for (int b = 0; b < BLOCKS; b++) {
-      const uint32_t p[4] = {packHalves(scores[2 * b][0], scores[2 * b][1]), packHalves(scores[2 * b][2], scores[2 * b][3]),
-                             packHalves(scores[2 * b + 1][0], scores[2 * b + 1][1]), packHalves(scores[2 * b + 1][2], scores[2 * b + 1][3])};
-      H::weigh(o, p, at + b * H::BLOCK_BYTES + H::KEY_BYTES + H::valueLane(lane));
-    }
+    for (int b = 0; b < BLOCKS; b++)
+#pragma unroll
+      for (int e = 0; e < 4; e++) p[b][e] = packHalves(scores[2 * b + e / 2][2 * (e % 2)], scores[2 * b + e / 2][2 * (e % 2) + 1]);
+    wgmmaFence();
+#pragma unroll
+    for (int b = 0; b < BLOCKS; b++) wgmmaValues(o, p[b], valuesOperand(at + b * H::BLOCK_BYTES + H::KEY_BYTES));
+    wgmmaCommit();
+    wgmmaWait<0>();
   }
 };
 
@@ -134,7 +145,7 @@ template <int DIM> __device__ __forceinline__ void attend(const PrefillAttention
 }
 
 #define PREFILL_ENTRY(dim)                                                                                                                                  \
-  extern "C" __global__ void __launch_bounds__(128) attention_prefill_d##dim(uint16_t* y, const uint16_t* qkv, const uint16_t* cache, const int* positions,     \
+  extern "C" __global__ void __launch_bounds__(128, 3) attention_prefill_d##dim(uint16_t* y, const uint16_t* qkv, const uint16_t* cache, const int* positions,     \
                                                                              const int* rowSequences, const int* blockTables, int stride, int rows, int tileRows, \
                                                                              int heads, int kvHeads, int headDim, float scale) {                              \
     attend<dim>({y, qkv, cache, positions, rowSequences, blockTables, stride, rows, tileRows, heads, kvHeads, headDim, scale});                               \

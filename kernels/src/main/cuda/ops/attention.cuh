@@ -31,26 +31,6 @@ template <int DIM> struct Head {
   // Values: (dims 0-7, tokens 0-7), (dims 0-7, tokens 8-15), (dims 8-15, tokens 0-7), (dims 8-15, tokens 8-15).
   static __device__ __forceinline__ uint32_t valueLane(int lane) { return (lane >> 4) * PLANE + (((lane >> 3) & 1) * 8 + (lane & 7)) * 16; }
 
-  // Scores of 16 queries with the 16 tokens of a block: s[0] tokens 0-7, s[1] tokens 8-15.
-  static __device__ __forceinline__ void scores(float (&s0)[4], float (&s1)[4], const uint32_t (&q)[STEPS][4], uint32_t keys) {
-#pragma unroll
-    for (int i = 0; i < STEPS; i++) {
-      uint32_t b[4];
-      loadKeys(b, keys + i * 2 * PLANE);
-      mma(s0, q[i], b[0], b[1]);
-      mma(s1, q[i], b[2], b[3]);
-    }
-  }
-  // o += p * values of a block.
-  static __device__ __forceinline__ void weigh(float (&o)[TILES][4], const uint32_t (&p)[4], uint32_t values) {
-#pragma unroll
-    for (int j = 0; j < TILES; j += 2) {
-      uint32_t b[4];
-      loadValues(b, values + j * PLANE);
-      mma(o[j], p, b[0], b[1]);
-      mma(o[j + 1], p, b[2], b[3]);
-    }
-  }
   // Query fragments of one head: rows r and r + 8 of the m16 tile come from these pieces' first column; null where there is no such row.
   template <class At> static __device__ __forceinline__ void queries(uint32_t (&q)[STEPS][4], int headDim, int lane, At at) {
     const int low = lane >> 2, column = (lane & 3) * 2;

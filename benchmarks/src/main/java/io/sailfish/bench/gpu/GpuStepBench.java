@@ -27,13 +27,13 @@ import java.util.Set;
  * timed, a row's logits are held bit for bit against those it has in other batches.
  *
  * <p>Options: {@code --only 8b|1b}, {@code --prompts N} (prompts of the prefill figure, 256),
- * {@code --commit ID}, {@code --results FOLDER}.
+ * {@code --explain N} (rows of the step that is explained, 16), {@code --commit ID}, {@code
+ * --results FOLDER}.
  */
 public final class GpuStepBench {
   private static final int[] ROWS = {1, 16, 32, 64, 128, 256};
   private static final int STEPS = 126;
   private static final int RUNS = 3;
-  private static final int EXPLAINED_ROWS = 16;
   private static final long CEILING_BYTES = 8L << 30;
 
   private final Options options;
@@ -198,12 +198,13 @@ public final class GpuStepBench {
 
   private void explain(StepModel model, double ceiling) {
     String name = model.config.name();
-    String id = "engine.%s.step.rows%d.ms".formatted(name, EXPLAINED_ROWS);
+    int rows = (int) options.number("explain", 16);
+    String id = "engine.%s.step.rows%d.ms".formatted(name, rows);
     double step =
         figures.stream().filter(f -> f.id().equals(id)).findFirst().orElseThrow().value() * 1000;
-    StepParts decode = new StepParts(model, EXPLAINED_ROWS, ceiling);
+    StepParts decode = new StepParts(model, rows, ceiling);
     table(
-        "A decode step of %d rows, Llama %s shapes, w4a16 g128".formatted(EXPLAINED_ROWS, name),
+        "A decode step of %d rows, Llama %s shapes, w4a16 g128".formatted(rows, name),
         "Context 576",
         decode.decode(StepModel.PROMPT + 64),
         new double[] {decode.sumMicros(), decode.floorMicros(), step, ceiling});
