@@ -48,8 +48,11 @@ public final class Backends {
         String refusal = provider.refusal(request);
         if (refusal != null) {
           throw new IllegalStateException(
-              "backend '%s' does not work here: %s; backend 'auto' would take another"
-                  .formatted(id, refusal));
+              "backend '%s' does not work here: %s%s"
+                  .formatted(
+                      id,
+                      refusal,
+                      request.card() == null ? "; backend 'auto' would take another" : ""));
         }
         return provider.open(request);
       }

@@ -60,7 +60,8 @@ public final class GpuRefusals {
       System.out.println("card " + card + ", " + fraction + ": loaded: " + runtime.info());
       failed = true;
     } catch (RuntimeFailure e) {
-      System.out.println("card " + card + ", " + fraction + ": " + e.kind() + ": " + e.getMessage());
+      System.out.println(
+          "card " + card + ", " + fraction + ": " + e.kind() + ": " + e.getMessage());
       failed |= !words.stream().allMatch(e.getMessage()::contains);
     }
   }

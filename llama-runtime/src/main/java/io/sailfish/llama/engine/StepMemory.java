@@ -100,7 +100,7 @@ final class StepMemory {
         Kind.USER,
         ("%s: after the weights %,d bytes of the device are free to this process; a step of one row"
                 + " takes %,d and one sequence of the context of %d tokens %,d; lower %s, or raise"
-                + " %s")
+                + " %s (nvidia-smi shows who else holds memory of the card)")
             .formatted(
                 model.name(),
                 free,
