@@ -133,9 +133,13 @@ final class WeightPacking {
     @Override
     public void scales(int output, short[] dst, int dstOffset) {
       matrix.scales(output, dst, dstOffset);
+      int own = 0;
       for (int group = 0; group < layout.groups(); group++) {
         float scale = Math.abs(layout.scaleType().decode(dst[dstOffset + group]));
-        largest.accumulateAndGet(Float.floatToIntBits(scale), Math::max);
+        own = Math.max(own, Float.floatToIntBits(scale));
+      }
+      if (own > largest.get()) { // once a row at most: all cores share this
+        largest.accumulateAndGet(own, Math::max);
       }
     }
 
