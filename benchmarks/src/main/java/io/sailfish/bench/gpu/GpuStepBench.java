@@ -27,8 +27,8 @@ import java.util.Set;
  * timed, a row's logits are held bit for bit against those it has in other batches.
  *
  * <p>Options: {@code --only 8b|1b}, {@code --prompts N} (prompts of the prefill figure, 256),
- * {@code --explain N} (rows of the step that is explained, 16), {@code --commit ID}, {@code
- * --results FOLDER}.
+ * {@code --parts 16,256} (only the parts of such steps), {@code --explain N} (rows of the step that
+ * is explained, 16), {@code --commit ID}, {@code --results FOLDER}.
  */
 public final class GpuStepBench {
   private static final int[] ROWS = {1, 16, 32, 64, 128, 256};
@@ -75,6 +75,13 @@ public final class GpuStepBench {
     backend.stream().synchronize();
     System.out.printf("weights and buffers in %.2f s%n", (System.nanoTime() - begin) / 1e9);
     prefill(model);
+    if (options.has("parts")) {
+      for (String rows : options.text("parts", "").split(",")) {
+        System.out.println(rows + " rows");
+        new StepParts(model, Integer.parseInt(rows), ceiling).decode(StepModel.PROMPT + 64);
+      }
+      return;
+    }
     sameBits(model);
     for (int rows : ROWS) {
       decode(model, rows);
