@@ -1,5 +1,7 @@
 package io.sailfish.bench;
 
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.sun.management.ThreadMXBean;
 import io.sailfish.kernels.WeightSource;
 import io.sailfish.llama.LlamaRuntimes;
@@ -7,6 +9,7 @@ import io.sailfish.llama.RuntimeConfig;
 import io.sailfish.llama.RuntimeFailure;
 import io.sailfish.llama.checkpoint.Checkpoint;
 import io.sailfish.llama.checkpoint.Checkpoints;
+import io.sailfish.llama.checkpoint.SailfishWriter;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.management.ManagementFactory;
@@ -18,7 +21,9 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -49,6 +54,10 @@ final class DamagedModels {
   private static final Pattern SPLIT = Pattern.compile("(.*)-\\d{5}-of-\\d{5}\\.gguf");
   private static final int ROWS = 2;
   private static final int PAGE = 4096;
+
+  /** One in so many models is read from a file of ours as well. */
+  private static final int OWN = 4;
+
   private static final String[] IN_LAYER = {
     "attention_norm",
     "q",
@@ -91,6 +100,9 @@ final class DamagedModels {
     for (Path source : found) {
       models.add(copy(source, work.resolve("" + models.size())));
     }
+    for (int i = 0, last = models.size(); i < last; i += OWN) {
+      models.add(converted(models.get(i), work.resolve("" + models.size())));
+    }
     for (Model model : models) { // the first one pays for loading classes
       read(model.path, Long.MAX_VALUE, true);
     }
@@ -98,6 +110,20 @@ final class DamagedModels {
 
   int numModels() {
     return models.size();
+  }
+
+  /** The same model in a file of ours. */
+  private static Model converted(Model model, Path target) throws IOException {
+    String name = model.path.getFileName() + SailfishWriter.ENDING;
+    Path file = Files.createDirectories(target).resolve(name);
+    try (Checkpoint checkpoint = Checkpoints.open(model.path)) {
+      Map<String, WeightSource> tensors = new LinkedHashMap<>();
+      checkpoint.tensorNames().forEach(ours -> tensors.put(ours, checkpoint.tensor(ours)));
+      ObjectNode provenance = new ObjectMapper().createObjectNode().put("source", model.name);
+      SailfishWriter.write(file, SailfishWriter.Description.of(checkpoint, provenance), tensors);
+    }
+    byte[] content = Files.readAllBytes(file);
+    return new Model(name, file, List.of(file), List.of(content), content.length);
   }
 
   private static boolean isFirstGguf(Path path) {
@@ -145,7 +171,7 @@ final class DamagedModels {
     Path path = model.files.get(file);
     String name = path.getFileName().toString();
     long bytes = model.bytes + damaged.length - whole.length;
-    boolean inTokenizer = name.endsWith(".gguf") || name.startsWith("tokenizer");
+    boolean inTokenizer = model.files.size() == 1 || name.startsWith("tokenizer");
     try {
       replace(path, whole, damaged);
       Outcome outcome =
@@ -177,13 +203,16 @@ final class DamagedModels {
     }
   }
 
-  /** Where a safetensors or GGUF file's data begin, about; text files have no data. */
+  /** Where the data of a binary file begin, about; text files have no data. */
   private static int headBytes(byte[] whole) {
     boolean gguf = whole.length > 4 && whole[0] == 'G' && whole[1] == 'G';
     if (gguf) {
       return Math.min(whole.length, 24_000);
     }
     ByteBuffer head = ByteBuffer.wrap(whole).order(ByteOrder.LITTLE_ENDIAN);
+    if (whole.length > 16 && whole[0] == 'S' && whole[1] == 'A') {
+      return (int) Math.min(whole.length, 16 + head.getLong(8) + 12_000);
+    }
     long header = whole.length < 8 ? -1 : head.getLong(0);
     return header > 0 && header < whole.length ? (int) header + 8 : whole.length;
   }

@@ -44,7 +44,8 @@ public final class FormatsPage {
 
       | checkpoint | read as | notes |
       |---|---|---|
-      | GGUF | the tensor's own type | types not in the table above are refused by name |
+      | GGUF | the tensor's own type | one file, or the first of split ones (`NAME-00001-of-0000N.gguf`); \
+      architectures llama, deci, qwen2 and qwen3; other types are refused by name |
       | safetensors F32, F16, BF16 | `f32`, `f16`, `bf16` | one file or shards with an index |
       | GPTQ, 2, 3, 4, 8 bit | `u2`, `u3`, `u4`, `u8` | formats gptq and gptq_v2; group a multiple of 32 or \
       the channel; with desc_act inputs are sorted by group and activations gathered in that order, \

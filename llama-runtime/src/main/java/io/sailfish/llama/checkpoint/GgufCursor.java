@@ -74,7 +74,11 @@ final class GgufCursor {
 
   /** Length of a string, at most {@code max} bytes and within the file. */
   int length(String what, int max) {
-    return (int) count(what, Math.min(max, Math.max(0, remaining() - 8)));
+    long bytes = count(what, Math.max(0, remaining() - 8));
+    if (bytes > max) {
+      throw fail(what, bytes + " bytes", "at most %d are read".formatted(max));
+    }
+    return (int) bytes;
   }
 
   void skip(long bytes, String what) {

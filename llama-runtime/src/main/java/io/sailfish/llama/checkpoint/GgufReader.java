@@ -24,7 +24,8 @@ final class GgufReader implements AutoCloseable {
   /** "GGUF" read as a little-endian number. */
   static final int MAGIC = 0x46554747;
 
-  private static final int MAX_KEY_BYTES = 65535;
+  // The format allows 65535; those in use are shorter than 100.
+  private static final int MAX_KEY_BYTES = 4096;
   // ggml allows 64 with the closing zero; converters of other projects write a little more.
   private static final int MAX_TENSOR_NAME_BYTES = 256;
   private static final int MAX_DIMS = 4;
