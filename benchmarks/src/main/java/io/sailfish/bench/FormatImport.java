@@ -31,9 +31,6 @@ import java.util.stream.Stream;
  * <pre>FormatImport GOLDEN_FOLDER RESULTS_FOLDER</pre>
  */
 public final class FormatImport {
-  /** Tokens that the longest prompt and its answer need. */
-  private static final int CONTEXT = 160;
-
   private FormatImport() {}
 
   /** What one model gave. */
@@ -95,14 +92,15 @@ public final class FormatImport {
   }
 
   private static boolean greedyEqual(Path model, JsonNode expected, Set<Integer> stops) {
+    int[] prompt = ids(expected.get("prompt"));
     int[] greedy = ids(expected.get("greedy"));
+    int context = prompt.length + greedy.length;
     RuntimeConfig d = RuntimeConfig.defaults();
     RuntimeConfig config =
         new RuntimeConfig(
-            "cpu", 2, 4, 1 << 20, CONTEXT, d.prefillChunk(), true, 1 << 20, null, d.templateTime());
+            "cpu", 2, 4, 1 << 20, context, d.prefillChunk(), true, 1 << 20, null, d.templateTime());
     try (LoadedEngine loaded = LoadedEngine.load(model, config)) {
       SamplingParams params = SamplingParams.greedy(greedy.length);
-      int[] prompt = ids(expected.get("prompt"));
       int[] got = loaded.run(List.of(GenerationRequest.generate(prompt, params))).get(0).tokens();
       for (int i = 0; i < got.length; i++) {
         if (got[i] != greedy[i]) {
