@@ -2,6 +2,7 @@
 # Runs one of the Spark benchmarks on the CPU.
 #   benchmarks/spark.sh SparkBench MODEL [PROMPTS] [REPETITIONS]
 #   benchmarks/spark.sh SparkDeterminismBench MODEL [ROWS]
+#   benchmarks/spark.sh QuantizeScalingBench MODEL TEXT [LAYERS] [SEQUENCES]
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -10,6 +11,7 @@ program=$1 model=$2
 case $program in
     SparkBench) arguments=("$model" "${3:-2000}" "${4:-1}" benchmarks/results) ;;
     SparkDeterminismBench) arguments=("$model" "${3:-40}" benchmarks/results) ;;
+    QuantizeScalingBench) arguments=("$model" "$3" "${4:-4}" "${5:-64}" benchmarks/results) ;;
     *) echo "no such benchmark: $program" >&2; exit 2 ;;
 esac
 

@@ -188,7 +188,7 @@ public final class SparkDeterminismBench {
   }
 
   /** The folder that a distribution of Spark has, for local-cluster. */
-  private static void layOutSpark() throws IOException {
+  static void layOutSpark() throws IOException {
     Path jars = Files.createDirectories(Path.of(System.getenv("SPARK_HOME"), "jars"));
     for (String entry : System.getProperty("java.class.path").split(File.pathSeparator)) {
       Path link = jars.resolve(Path.of(entry).getFileName());

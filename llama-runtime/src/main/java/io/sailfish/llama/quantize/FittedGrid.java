@@ -6,13 +6,21 @@ package io.sailfish.llama.quantize;
  * values, which every layout of weights keeps as they are.
  *
  * @param group inputs that share a scale
+ * @param groups of an output
  * @param scales {@code [rows][groups]}
  * @param zeros {@code [rows][groups]}; null with tables
  * @param tables {@code [strips of 64 outputs][codes]} where learned, {@code [codes]} where fixed,
  *     null for integers
  */
 public record FittedGrid(
-    Grid grid, int rows, int cols, int group, float[] scales, int[] zeros, float[] tables) {
+    Grid grid,
+    int rows,
+    int cols,
+    int group,
+    int groups,
+    float[] scales,
+    int[] zeros,
+    float[] tables) {
   /** Outputs that share a learned table, as in packed layouts. */
   static final int STRIP = 64;
 
@@ -20,12 +28,8 @@ public record FittedGrid(
     return (cols + group - 1) / group;
   }
 
-  int groups() {
-    return groups(cols, group);
-  }
-
   private int at(int row, int col) {
-    return row * groups() + col / group;
+    return row * groups + col / group;
   }
 
   private int table(int row) {
@@ -34,11 +38,20 @@ public record FittedGrid(
 
   /** Code of the value that is nearest to a weight; the lower one of equals. */
   int nearest(int row, int col, float weight) {
-    float scale = scales[at(row, col)];
+    return nearestInGroup(row, at(row, col), weight);
+  }
+
+  /**
+   * The same where the place of the group is known.
+   *
+   * @param at index of its scale
+   */
+  int nearestInGroup(int row, int at, float weight) {
+    float scale = scales[at];
     if (tables != null) {
       return nearestOfTable(table(row), scale, weight);
     }
-    int zero = zeros[at(row, col)];
+    int zero = zeros[at];
     // Division and not a product with 1/s: it is what the reference tools round.
     return scale == 0 ? zero : clamp((int) Math.rint(weight / scale) + zero, grid.codes() - 1);
   }
@@ -62,7 +75,10 @@ public record FittedGrid(
 
   /** What a code stands for. */
   float value(int row, int col, int code) {
-    int at = at(row, col);
+    return valueInGroup(row, at(row, col), code);
+  }
+
+  float valueInGroup(int row, int at, int code) {
     return tables == null
         ? scales[at] * (code - zeros[at])
         : tables[table(row) + code] * scales[at];

@@ -30,6 +30,7 @@ final class GridFitter {
             matrix.rows(),
             matrix.cols(),
             group,
+            FittedGrid.groups(matrix.cols(), group),
             new float[count],
             grid.integers() ? new int[count] : null,
             grid.learned() ? new float[strips * grid.codes()] : grid.table());
@@ -116,9 +117,11 @@ final class GridFitter {
 
   private double error(int row, int first, int end) {
     double sum = 0;
+    int at = row * fitted.groups() + first / group;
     for (int c = first; c < end; c++) {
       float weight = matrix.values()[row * matrix.cols() + c];
-      double error = weight - fitted.value(row, c, fitted.nearest(row, c, weight));
+      int code = fitted.nearestInGroup(row, at, weight);
+      double error = weight - fitted.valueInGroup(row, at, code);
       sum += error * error * (importance == null ? 1 : importance[c]);
     }
     return sum;

@@ -41,7 +41,8 @@ public record QuantizedMatrix(String name, FittedGrid fitted, byte[] codes)
       row += piece.rows();
     }
     FittedGrid fitted =
-        new FittedGrid(first.grid(), rows, first.cols(), first.group(), scales, zeros, tables);
+        new FittedGrid(
+            first.grid(), rows, first.cols(), first.group(), groups, scales, zeros, tables);
     return new QuantizedMatrix(pieces.get(0).name(), fitted, codes);
   }
 

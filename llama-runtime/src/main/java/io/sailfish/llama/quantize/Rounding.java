@@ -86,11 +86,14 @@ final class Rounding {
       int cols = order.length;
       for (int i = 0; i < cols; i++) {
         float pivot = factor[i * cols + i];
+        int group = order[i] / fitted.group();
         for (int r = 0; r < rows.length; r++) {
           float weight = rows[r][i];
-          int code = fitted.nearest(firstRow + r, order[i], weight);
-          codes[(firstRow + r) * cols + order[i]] = (byte) code;
-          float error = (weight - fitted.value(firstRow + r, order[i], code)) / pivot;
+          int row = firstRow + r;
+          int at = row * fitted.groups() + group;
+          int code = fitted.nearestInGroup(row, at, weight);
+          codes[row * cols + order[i]] = (byte) code;
+          float error = (weight - fitted.valueInGroup(row, at, code)) / pivot;
           subtract(rows[r], error, factor, i * cols, i + 1, cols);
         }
       }
