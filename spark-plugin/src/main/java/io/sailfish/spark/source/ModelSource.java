@@ -20,6 +20,7 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
@@ -51,6 +52,8 @@ public final class ModelSource {
   private static final int COPY_BYTES = 1 << 20;
   private static final Pattern OTHER_WEIGHTS =
       Pattern.compile("consolidated.*|.*\\.(bin|pt|pth|h5|msgpack|onnx|gguf|ot)");
+
+  private static final Pattern FIRST_PART = Pattern.compile("(.*)-00001-of-(\\d{5})\\.gguf");
 
   /** File locks are per process; this is for the threads of it. */
   private static final Map<String, Object> LOCKS = new ConcurrentHashMap<>();
@@ -103,7 +106,7 @@ public final class ModelSource {
       leaveOutCopies(files);
       files.sort(Comparator.comparing(file -> file.getPath().getName()));
     } else {
-      files.add(status);
+      files.addAll(parts(fs, status));
     }
     if (files.isEmpty()) {
       throw new IOException("the folder is empty");
@@ -124,6 +127,20 @@ public final class ModelSource {
       }
     }
     return status.isDirectory() ? entry : entry.resolve(model.getName());
+  }
+
+  /** The file, or all parts of a split GGUF model that is named by its first. */
+  private static List<FileStatus> parts(FileSystem fs, FileStatus file) throws IOException {
+    Matcher name = FIRST_PART.matcher(file.getPath().getName());
+    if (!name.matches()) {
+      return List.of(file);
+    }
+    List<FileStatus> parts = new ArrayList<>();
+    for (int i = 1; i <= Integer.parseInt(name.group(2)); i++) {
+      String part = "%s-%05d-of-%s.gguf".formatted(name.group(1), i, name.group(2));
+      parts.add(fs.getFileStatus(new Path(file.getPath().getParent(), part)));
+    }
+    return parts;
   }
 
   /**

@@ -96,6 +96,18 @@ class ModelSourceTest {
   }
 
   @Test
+  void allPartsOfASplitModelAreFetched() throws IOException {
+    for (int i = 1; i <= 3; i++) {
+      Files.writeString(remote.resolve("s-0000%d-of-00003.gguf".formatted(i)), "part " + i);
+    }
+    Path first = source().local("remote://" + remote + "/s-00001-of-00003.gguf");
+    assertEquals("part 1", Files.readString(first));
+    assertEquals("part 3", Files.readString(first.resolveSibling("s-00003-of-00003.gguf")));
+    Files.delete(remote.resolve("s-00002-of-00003.gguf"));
+    assertMessage("remote://" + remote + "/s-00001-of-00003.gguf", "s-00002-of-00003.gguf");
+  }
+
+  @Test
   void copiesOfTheWeightsInOtherFormsStay() throws IOException {
     for (String name :
         new String[] {"model.safetensors", "pytorch_model.bin", "consolidated.pth"}) {
