@@ -4,7 +4,7 @@
 #include "gemm/decode_entries.cuh"
 #include "gemm/lut.cuh"
 
-DECODE_ROWS(gemm_lut3_f16_g128, Lut3, F16, 1, false)
-DECODE_ROWS(gemm_lut3_f16_g32, Lut3, F16, 4, false)
-DECODE_ROWS(gemm_lut3_bf16_g128, Lut3, Bf16, 1, false)
-DECODE_ROWS(gemm_lut3_f16_g128_z, Lut3, F16, 1, true)
+DECODE_ROWS(gemm_lut3_f16_g128, 1, Lut3<WeightsF16, false>)
+DECODE_ROWS(gemm_lut3_f16_g32, 4, Lut3<WeightsF16, false>)
+DECODE_ROWS(gemm_lut3_bf16_g128, 1, Lut3<WeightsBf16, false>)
+DECODE_ROWS(gemm_lut3_f16_g128_z, 1, Lut3<WeightsF16, true>)

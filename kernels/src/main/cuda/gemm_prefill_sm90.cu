@@ -26,13 +26,13 @@
 //   grid = wholeRounds > 0 ? SMs : min(SMs, splitTiles * pieces);  partsLog, piecesLog = log2
 //   stage = block bytes + 32768, stages = as many as fit beside 65536 bytes into 231424 (4; 3 for the largest blocks)
 //   shared = stages * stage + 65536
-#include "gemm/prefill_async.cuh"
 #include "gemm/prefill_epilogue.cuh"
 
 constexpr int ROWS = 128, COLUMNS = 128, GROUP = 128;  // of a tile; k of a block
 constexpr int WARPGROUPS = 2, PRODUCER_WARP = WARPGROUPS * 4, PREFILL_THREADS = (WARPGROUPS + 1) * 128;
 constexpr int X_BYTES = ROWS * GROUP * 2;
 constexpr int MAX_STAGES = 8;
+constexpr int K_STEP = ROWS * 32 >> 4;  // what a k16 step adds to a descriptor
 
 struct PrefillShape {
   const unsigned char* weights;
@@ -140,14 +140,14 @@ template <class T, int Q, bool ZEROS> __device__ __forceinline__ void prefill(co
   const uint32_t ring = sharedAddress(shared);
   if (tid == 0) {
     for (int i = 0; i < s.stages; i++) barrierInit(sharedAddress(&bars.full[i]), 1), barrierInit(sharedAddress(&bars.empty[i]), WARPGROUPS * 4);
-    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+    barrierInitFence();
   }
   __syncthreads();
   if (warp >= PRODUCER_WARP) {
-    asm volatile("setmaxnreg.dec.sync.aligned.u32 40;");
+    lowerRegisters<40>();
     if (warp == PRODUCER_WARP) produce<Q>(s, bars, ring, elected());
   } else {
-    asm volatile("setmaxnreg.inc.sync.aligned.u32 232;");
+    raiseRegisters<232>();
     waitForPredecessor();
     const int strip = warp >> 2, t = tid & 127;
     const int head = headBytes<Q>(s.zeroKind), stageBytes = head + 8192 + X_BYTES;
@@ -184,16 +184,16 @@ template <class T, int Q, bool ZEROS> __device__ __forceinline__ void prefill(co
           // One batch of wgmmas is always in flight: the fragments of the other half are made under it.
           const uint64_t b = descriptor + __shfl_sync(~0u, offset >> 4, 0);  // the shuffle tells the compiler that it is uniform
           wgmmaFence();
-          T::wgmma(p, fa, b, g > 0);
+          wgmma<T>(p, fa, b, g > 0);
 #pragma unroll
-          for (int k = 1; k < 4; k++) T::wgmma(p, fa + 4 * k, b + k * K_STEP<ROWS>, true);
+          for (int k = 1; k < 4; k++) wgmma<T>(p, fa + 4 * k, b + k * K_STEP, true);
           wgmmaCommit();
           wgmmaWait<1>();  // the second half of the group before
           if (g > 0 && lane == 0) barrierArrive(held);
           scaleFragments<T, Q, ZEROS>(fb, codes, 1, group);
           wgmmaFence();
 #pragma unroll
-          for (int k = 0; k < 4; k++) T::wgmma(p, fb + 4 * k, b + (4 + k) * K_STEP<ROWS>, true);
+          for (int k = 0; k < 4; k++) wgmma<T>(p, fb + 4 * k, b + (4 + k) * K_STEP, true);
           wgmmaCommit();
           held = empty + bar;
           offset += stageBytes, bar += 8;
@@ -261,7 +261,7 @@ template <class T, int Q, bool ZEROS> __device__ __forceinline__ void prefill(co
         }
       }
       if (finishing) {  // no `continue`: the loop must stay uniform for its registers to be
-        const float lift = ZEROS ? 1.f : __int_as_float((127 + T::lift(s.scaleExponent)) << 23);
+        const float lift = ZEROS ? 1.f : powerOfTwo(T::lift(s.scaleExponent));
 #pragma unroll
         for (int k = 0; k < ROWS / 2; k++) sum[k] *= lift;
         const int n = job.panel * COLUMNS + strip * 64 + (warp & 3) * 16 + (lane >> 2) * 2, m = (lane & 3) * 2;
@@ -276,19 +276,19 @@ template <class T, int Q, bool ZEROS> __device__ __forceinline__ void prefill(co
       name(const unsigned char* weights, const void* x, void* y0, void* y1, void* y2, float4* partials, int* arrivals, int epilogue, int cut0, \
            int cut1, int groups, int panels, int rowBlocks, int partsLog, int wholeRounds, int splitTiles, int piecesLog, int stages, int zeroKind, \
            int scaleBf16, int scaleExponent) {                                                                                                \
-    prefill<T, Q, ZEROS>(PrefillShape{weights, x, {y0, y1, y2, epilogue, cut0, cut1}, partials, arrivals, groups, panels, rowBlocks, partsLog,   \
+    prefill<T, Q, ZEROS>(PrefillShape{weights, x, {y0, y1, y2, epilogue, cut0, cut1, panels * 128}, partials, arrivals, groups, panels, rowBlocks, partsLog,   \
                                       wholeRounds, splitTiles, piecesLog, stages, zeroKind, scaleBf16, scaleExponent});                                                 \
   }
 
-PREFILL_ENTRY(gemm_prefill_w4_f16_g128, WgmmaF16, 1, false)
-PREFILL_ENTRY(gemm_prefill_w4_f16_g64, WgmmaF16, 2, false)
-PREFILL_ENTRY(gemm_prefill_w4_f16_g32, WgmmaF16, 4, false)
-PREFILL_ENTRY(gemm_prefill_w4_zeros_f16_g128, WgmmaF16, 1, true)
-PREFILL_ENTRY(gemm_prefill_w4_zeros_f16_g64, WgmmaF16, 2, true)
-PREFILL_ENTRY(gemm_prefill_w4_zeros_f16_g32, WgmmaF16, 4, true)
-PREFILL_ENTRY(gemm_prefill_w4_bf16_g128, WgmmaBf16, 1, false)
-PREFILL_ENTRY(gemm_prefill_w4_bf16_g64, WgmmaBf16, 2, false)
-PREFILL_ENTRY(gemm_prefill_w4_bf16_g32, WgmmaBf16, 4, false)
-PREFILL_ENTRY(gemm_prefill_w4_zeros_bf16_g128, WgmmaBf16, 1, true)
-PREFILL_ENTRY(gemm_prefill_w4_zeros_bf16_g64, WgmmaBf16, 2, true)
-PREFILL_ENTRY(gemm_prefill_w4_zeros_bf16_g32, WgmmaBf16, 4, true)
+PREFILL_ENTRY(gemm_prefill_w4_f16_g128, WeightsF16, 1, false)
+PREFILL_ENTRY(gemm_prefill_w4_f16_g64, WeightsF16, 2, false)
+PREFILL_ENTRY(gemm_prefill_w4_f16_g32, WeightsF16, 4, false)
+PREFILL_ENTRY(gemm_prefill_w4_zeros_f16_g128, WeightsF16, 1, true)
+PREFILL_ENTRY(gemm_prefill_w4_zeros_f16_g64, WeightsF16, 2, true)
+PREFILL_ENTRY(gemm_prefill_w4_zeros_f16_g32, WeightsF16, 4, true)
+PREFILL_ENTRY(gemm_prefill_w4_bf16_g128, WeightsBf16, 1, false)
+PREFILL_ENTRY(gemm_prefill_w4_bf16_g64, WeightsBf16, 2, false)
+PREFILL_ENTRY(gemm_prefill_w4_bf16_g32, WeightsBf16, 4, false)
+PREFILL_ENTRY(gemm_prefill_w4_zeros_bf16_g128, WeightsBf16, 1, true)
+PREFILL_ENTRY(gemm_prefill_w4_zeros_bf16_g64, WeightsBf16, 2, true)
+PREFILL_ENTRY(gemm_prefill_w4_zeros_bf16_g32, WeightsBf16, 4, true)

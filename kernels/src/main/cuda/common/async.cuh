@@ -1,4 +1,4 @@
-// Asynchronous machinery of sm_90 in one place: mbarriers, bulk copies, exchange through L2, programmatic dependent launch.
+// Asynchronous machinery of sm_90 in one place: mbarriers, bulk copies, programmatic dependent launch, registers of warpgroups.
 // Every function is one PTX instruction (or a wait loop on one); names follow the PTX names. Shared addresses are 32-bit.
 #pragma once
 #include <stdint.h>
@@ -11,9 +11,6 @@ __device__ __forceinline__ void barrierInit(uint32_t bar, int arrivals) {
 __device__ __forceinline__ void barrierInitFence() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }
 __device__ __forceinline__ void barrierArrive(uint32_t bar) {
   asm volatile("mbarrier.arrive.shared.b64 _, [%0];" ::"r"(bar) : "memory");
-}
-__device__ __forceinline__ void barrierArriveMany(uint32_t bar, uint32_t count) {
-  asm volatile("mbarrier.arrive.shared.b64 _, [%0], %1;" ::"r"(bar), "r"(count) : "memory");
 }
 __device__ __forceinline__ void barrierExpect(uint32_t bar, uint32_t bytes) {
   asm volatile("mbarrier.arrive.expect_tx.shared.b64 _, [%0], %1;" ::"r"(bar), "r"(bytes) : "memory");
@@ -38,20 +35,6 @@ __device__ __forceinline__ void bulkCopy(uint32_t dst, const void* src, uint32_t
   asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint [%0], [%1], %2, [%3], %4;"
                ::"r"(dst), "l"(src), "r"(bytes), "r"(bar), "l"(policy) : "memory");
 }
-__device__ __forceinline__ void bulkPrefetch(const void* src, uint32_t bytes) {
-  asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(src), "r"(bytes) : "memory");
-}
-
-// Exchange between CTAs of a running grid through L2: relaxed, so that neither the reader's L1 nor the compiler keeps an old value.
-__device__ __forceinline__ float4 loadExchanged(const float4* p) {
-  float4 v;
-  asm volatile("ld.relaxed.gpu.global.v4.f32 {%0,%1,%2,%3},[%4];" : "=f"(v.x), "=f"(v.y), "=f"(v.z), "=f"(v.w) : "l"(p) : "memory");
-  return v;
-}
-__device__ __forceinline__ void storeExchanged(float4* p, float4 v) {
-  asm volatile("st.relaxed.gpu.global.v4.f32 [%4],{%0,%1,%2,%3};" ::"f"(v.x), "f"(v.y), "f"(v.z), "f"(v.w), "l"(p) : "memory");
-}
-
 __device__ __forceinline__ void launchDependents() { asm volatile("griddepcontrol.launch_dependents;" ::: "memory"); }
 __device__ __forceinline__ void waitForPredecessor() { asm volatile("griddepcontrol.wait;" ::: "memory"); }
 
@@ -76,3 +59,12 @@ __device__ __forceinline__ uint32_t loadSharedWord(uint32_t a) {
   asm volatile("ld.shared.u32 %0, [%1];" : "=r"(v) : "r"(a) : "memory");
   return v;
 }
+// One thread of a warp, always the same; the rest of the warp stays uniform for the compiler.
+__device__ __forceinline__ bool elected() {
+  uint32_t r;
+  asm volatile("{.reg .pred p; elect.sync _|p, 0xffffffff; selp.u32 %0,1,0,p;}" : "=r"(r));
+  return r != 0;
+}
+// Registers of a thread of this warpgroup from here on.
+template <int N> __device__ __forceinline__ void lowerRegisters() { asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(N)); }
+template <int N> __device__ __forceinline__ void raiseRegisters() { asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(N)); }

@@ -13,6 +13,8 @@ __device__ __forceinline__ uint64_t operandB(uint32_t address, int rows) {
   return (uint64_t)((address & 0x3ffff) >> 4) | (uint64_t)rows << 16 | (uint64_t)(128 >> 4) << 32;
 }
 
+constexpr uint64_t OPERAND_HIGH = (uint64_t)(128 >> 4) << 32;  // its upper word, whatever the address and N
+
 #define WGMMA_D4(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
 #define WGMMA_D16(i) WGMMA_D4(i), WGMMA_D4(i + 4), WGMMA_D4(i + 8), WGMMA_D4(i + 12)
 #define WGMMA_A "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"((int)accumulate)
@@ -36,6 +38,13 @@ __device__ __forceinline__ uint64_t operandB(uint32_t address, int rows) {
     asm volatile("{.reg .pred p; setp.ne.b32 p,%37,0; wgmma.mma_async.sync.aligned.m64n64k16.f32." type "." type                                                          \
                  " {%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31},{%32,%33,%34,%35},%36,p,1,1,0;}" \
                  : WGMMA_D16(0), WGMMA_D16(16) : WGMMA_A);                                                                                                                \
+  }                                                                                                                                                                       \
+  __device__ __forceinline__ void name(float (&d)[64], const uint32_t* a, uint64_t b, bool accumulate) {                                                                  \
+    asm volatile("{.reg .pred p; setp.ne.b32 p,%69,0; wgmma.mma_async.sync.aligned.m64n128k16.f32." type "." type                                                         \
+                 " {%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31,"                               \
+                 "%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,"                           \
+                 "%63},{%64,%65,%66,%67},%68,p,1,1,0;}"                                                                                                                   \
+                 : WGMMA_D16(0), WGMMA_D16(16), WGMMA_D16(32), WGMMA_D16(48) : WGMMA_A);                                                                                  \
   }
 WGMMA_OF(wgmmaF16, "f16")
 WGMMA_OF(wgmmaBf16, "bf16")

@@ -1,144 +1,317 @@
-// Shape, shared memory and the roles around the multiplication of the decode GEMMs. Contract and launch geometry in gemm_w4_decode_sm90.cu.
+// The body of the decode GEMMs. Contract and launch geometry in gemm_w4_decode_sm90.cu.
 #pragma once
+#include <stddef.h>
+
+#include "../common/wgmma.cuh"
 #include "epilogue.cuh"
-#include "format.cuh"
+#include "team.cuh"
+#include "weights.cuh"
 
-constexpr int MAX_STAGES = 16;    // mbarriers reserved; the ring is as deep as the launch asks
-constexpr int MAX_GROUPS = 8;     // 128-input groups of a slice: its x stays in shared memory
-constexpr int STAGE_BLOCKS = 2;   // one bulk copy brings two blocks: 17 KB copies read DRAM faster than 8 KB ones
-constexpr int CONSUMER_WARPS = 16;  // four a sub-core: with two, dequantising and the tensor core take turns instead of overlapping
-constexpr int SUM_WARPS = 3;      // sums of x, then of the slices
-constexpr int DECODE_THREADS = 32 * (CONSUMER_WARPS + 1 + SUM_WARPS);  // ... and one warp that asks for weights
-constexpr int K_LANES = 4;        // a slice's groups g belong to the lanes g % 4, each with its own accumulator chain
+enum DecodeStage : int { STAGE_LOAD, STAGE_DEQUANTISE, STAGE_MULTIPLY, STAGE_COMPLETE };  // how far a kernel goes; all but the last only to be timed
 
-// What one launch works on; the same for every CTA. slices = parts of K, runs = parts of the panels, one CTA each.
+constexpr int CONSUMERS = 2;  // warpgroups that multiply
+constexpr int DECODE_THREADS = 128 * (CONSUMERS + 1);  // ... and one of four warps: weights of either, x of either
+constexpr int MAX_STAGES = 16, MAX_X_SLOTS = 16;
+
+// What one launch works on; the same for every CTA.
 struct DecodeShape {
   const unsigned char* weights;
   const void* x;
-  float4* partials;
   Output out;
-  int groups, panels, slices, runs, stages, prefetch, zeroKind, scaleBf16;
+  int groups, strips, partsLog, stages, xSlots, zeroKind, scaleBf16, scaleExponent;
 };
 
-// The part of the work that belongs to one CTA. Slice s finishes `share` items (see Exchange) of every panel of its run.
-struct DecodeWork {
-  int slice, firstGroup, numGroups, firstPanel, numPanels, firstItem, share;
-  __device__ __forceinline__ DecodeWork(const DecodeShape& s, int items) {
-    slice = blockIdx.x % s.slices;
-    const int run = blockIdx.x / s.slices;
-    firstGroup = slice * s.groups / s.slices;
-    numGroups = (slice + 1) * s.groups / s.slices - firstGroup;
-    firstPanel = run * s.panels / s.runs;
-    numPanels = (run + 1) * s.panels / s.runs - firstPanel;
-    firstItem = slice * items / s.slices;
-    share = (slice + 1) * items / s.slices - firstItem;
-  }
+// A stage of the ring holds two strips' halves of a block as they lie in memory, or two groups of one strip in the same places: one barrier for both.
+template <class F, int Q> struct Stage {
+  static constexpr int HEAD_ROWS = Q * (F::zeros ? 2 : 1), HEAD_BYTES = HEAD_ROWS * 256, CODE_BYTES = F::bits * 1024, BYTES = HEAD_BYTES + 2 * CODE_BYTES;
+  static constexpr int HALF_BYTES = HEAD_ROWS * 128 + CODE_BYTES;
 };
 
-// Ring positions of a panel, the same for slices of a group less. The depth of the ring is a multiple of it: then a warp finds its blocks in the same stages round
-// after round, and no warp can meet a barrier a round early, where the parity lies.
-__device__ __forceinline__ int stagesPerPanel(const DecodeShape& s) { return ((s.groups + s.slices - 1) / s.slices + STAGE_BLOCKS - 1) / STAGE_BLOCKS; }
+// Strips that a warpgroup multiplies at once: x passes by once for all of them.
+constexpr int MAX_STRIPS = 2;
 
-template <class F, int Q, bool ZEROS> struct Block {
-  static constexpr int head = Q * 256 * (ZEROS ? 2 : 1), bytes = head + F::bits * 2048;
-};
-
-// How the consumer warps of a kernel for R rows divide a block: four columns of warps (32 columns of W each), ROW_PARTS parts of the rows, and the K
-// lanes among LANE_WARPS warps, so that a warp never holds more than 16 rows of a lane.
-template <int R> struct Division {
-  static constexpr int ROW_PARTS = R <= 16 ? 1 : R / 16, LANE_WARPS = CONSUMER_WARPS / 4 / ROW_PARTS, SETS = K_LANES / LANE_WARPS;
-  static constexpr int WARP_TILES = R == 8 ? 1 : 2;        // tiles of eight rows of a warp
-  static constexpr int WARP_ITEMS = 2 * WARP_TILES;        // 16-column by 8-row items of a warp
-  static constexpr int BLOCK_WARPS = 4 * ROW_PARTS;        // warps that read one block
-  static constexpr int EXCHANGE_BYTES = LANE_WARPS > 1 ? CONSUMER_WARPS * WARP_ITEMS * 512 : 0;
-};
-
+// Barriers of one consumer.
 struct DecodeBarriers {
-  uint64_t full[MAX_STAGES], empty[MAX_STAGES];       // ring of weights
-  uint64_t xFull[MAX_GROUPS], xSummed[MAX_GROUPS];    // groups of x; their sums
-  int drawn;                                          // pieces of finished panels that warps of this CTA have undertaken to add up
-  int sent;                                           // warps that have sent their partial sums, over all panels; a counter, since the consumers may be
-                                                      // several panels ahead of the reader, where the parity of an mbarrier would lie
-};
-
-// Dynamic shared memory, in this order; every part a multiple of 128 bytes.
-template <int R, int Q> struct DecodeMemory {
-  uint32_t ring, x, exchange, sums;
-  __device__ __forceinline__ DecodeMemory(uint32_t base, int blockBytes, int stages, int groups) {
-    ring = base;
-    x = ring + stages * STAGE_BLOCKS * blockBytes;
-    exchange = x + groups * R * 256;
-    sums = exchange + Division<R>::EXCHANGE_BYTES;
+  uint64_t full[MAX_STAGES], empty[MAX_STAGES];  // weights
+  uint64_t xFull[MAX_X_SLOTS], xEmpty[MAX_X_SLOTS];
+  uint64_t sums, sumsFree;  // sums of the team are here; they have been taken everywhere
+  // Of the barrier at place i: consumers release by warps.
+  static constexpr int BARRIERS = 2 * (MAX_STAGES + MAX_X_SLOTS) + 2;
+  static __device__ __forceinline__ int arrivals(int i, int partsLog) {
+    if (i == BARRIERS - 1) return 1 << partsLog;
+    const bool releasesX = i >= 2 * MAX_STAGES + MAX_X_SLOTS && i < 2 * (MAX_STAGES + MAX_X_SLOTS), releases = i >= MAX_STAGES && i < 2 * MAX_STAGES;
+    return releases ? 4 : !releasesX ? 1 : partsLog < 2 ? 4 * CONSUMERS : 4;
   }
 };
 
-// The blocks that follow the first fill of the ring, into L2: DRAM would be idle while the CTA waits for x.
-__device__ __forceinline__ void prefetchWeights(const DecodeShape& s, const DecodeWork& w, int bytes) {
-  const int end = w.firstGroup + w.numGroups, positions = stagesPerPanel(s);
-  for (int ahead = 0, at = s.stages; ahead < s.prefetch && at / positions < w.numPanels; ahead++, at++) {
-    const int p = w.firstPanel + at / positions, g = w.firstGroup + at % positions * STAGE_BLOCKS, blocks = min(STAGE_BLOCKS, end - g);
-    if (blocks > 0) bulkPrefetch(s.weights + ((long)p * s.groups + g) * bytes, blocks * bytes);
-  }
+// Dynamic shared memory behind a format's own, in this order; every part a multiple of 128 bytes.
+template <int R> struct DecodeMemory {
+  uint32_t sums, x, ring;
+  __device__ __forceinline__ DecodeMemory(uint32_t base, int xSlots) : sums(base), x(sums + CONSUMERS * SUM_BYTES<R>), ring(x + xSlots * R * 256) {}
+};
+
+// Asks for one strip's half of a block; `place` 0 or 1 in the stage.
+template <class F, int Q> __device__ __forceinline__ void copyHalf(uint32_t stage, int place, const unsigned char* block, int half, uint32_t bar, uint64_t policy) {
+  using S = Stage<F, Q>;
+#pragma unroll
+  for (int r = 0; r < S::HEAD_ROWS; r++) bulkCopy(stage + r * 256 + place * 128, block + r * 256 + half * 128, 128, bar, policy);
+  bulkCopy(stage + S::HEAD_BYTES + place * S::CODE_BYTES, block + S::HEAD_BYTES + half * S::CODE_BYTES, S::CODE_BYTES, bar, policy);
 }
 
-// Weights: never depend on the kernel before, so they are asked for at once. One thread.
-template <int R> __device__ __forceinline__ void streamWeights(const DecodeShape& s, const DecodeWork& w, DecodeBarriers& bars, uint32_t ring, int bytes) {
-  launchDependents();
+// Weights of one warpgroup: never depend on the kernel before, so they are asked for at once. One thread.
+template <class F, int Q> __device__ __forceinline__ void streamWeights(const DecodeShape& s, const Team& t, int stages, uint32_t full, uint32_t ring, int passStrips) {
+  using S = Stage<F, Q>;
+  constexpr uint32_t EMPTY = offsetof(DecodeBarriers, empty) - offsetof(DecodeBarriers, full);
   const uint64_t policy = evictFirstPolicy();
-  const int end = w.firstGroup + w.numGroups, positions = stagesPerPanel(s);
-  int stage = 0, asked = 0;
+  int stage = 0;
   uint32_t parity = 1;
-  for (int p = w.firstPanel; p < w.firstPanel + w.numPanels; p++)
-    for (int i = 0; i < positions; i++) {
-      if (asked++ == s.stages) prefetchWeights(s, w, bytes);
-      const int g = w.firstGroup + i * STAGE_BLOCKS, blocks = min(STAGE_BLOCKS, end - g);
-      const uint32_t full = sharedAddress(&bars.full[stage]), empty = sharedAddress(&bars.empty[stage]);
-      barrierWait(empty, parity);
-      if (blocks > 0) {
-        barrierExpect(full, blocks * bytes);
-        bulkCopy(ring + stage * STAGE_BLOCKS * bytes, s.weights + ((long)p * s.groups + g) * bytes, blocks * bytes, full, policy);
+  for (int strip = t.firstStrip; strip < t.endStrip; strip += passStrips) {
+    const bool pair = passStrips == 2 && strip + 1 < t.endStrip;
+    const unsigned char* block = s.weights + ((long)(strip >> 1) * s.groups + t.firstGroup) * S::BYTES;
+    for (int g = t.firstGroup; g < t.endGroup; g += 2 - pair) {
+      const uint32_t bar = full + stage * 8, to = ring + stage * S::BYTES;
+      const bool both = pair || g + 1 < t.endGroup;
+      barrierWait(bar + EMPTY, parity);
+      barrierExpect(bar, both ? 2 * S::HALF_BYTES : S::HALF_BYTES);
+      if (pair && (strip & 1) == 0) {
+        bulkCopy(to, block, S::BYTES, bar, policy);
       } else {
-        barrierArrive(full);
+        copyHalf<F, Q>(to, 0, block, strip & 1, bar, policy);
+        if (both) copyHalf<F, Q>(to, 1, pair ? block + (long)s.groups * S::BYTES : block + S::BYTES, pair ? 0 : strip & 1, bar, policy);
       }
-      if (blocks < STAGE_BLOCKS) barrierArriveMany(empty, (STAGE_BLOCKS - max(blocks, 0)) * Division<R>::BLOCK_WARPS);  // nobody reads a block that is not there
-      if (++stage == s.stages) stage = 0, parity ^= 1;
+      block += (2 - pair) * S::BYTES;
+      if (++stage == stages) stage = 0, parity ^= 1;
     }
-}
-
-// Sums of x over each scale group, by products with ones: same order for every R. One warp; result float sums[q][R].
-template <class T, int R, int Q> __device__ __forceinline__ void sumGroup(uint32_t x, uint32_t sums, int lane) {
-  constexpr int STEPS = 8 / Q;
-  const uint32_t ones[4] = {T::onePair, T::onePair, T::onePair, T::onePair};
-#pragma unroll
-  for (int q = 0; q < Q; q++)
-#pragma unroll 2
-    for (int t = 0; t < R / 8; t++) {
-      float d[2][4] = {};
-#pragma unroll
-      for (int i = 0; i < STEPS; i++) {
-        const uint32_t at = x + (2 * (q * STEPS + i) * R + t * 8) * 16 + lane * 4;
-        T::mma(d[i & 1], ones, loadSharedWord(at), loadSharedWord(at + R * 16));
-      }
-      if (lane < 4)
-        asm volatile("st.shared.v2.f32 [%0], {%1,%2};" ::"r"(sums + (q * R + t * 8 + lane * 2) * 4), "f"(d[0][0] + d[1][0]), "f"(d[0][1] + d[1][1])
-                     : "memory");
-    }
-}
-
-// x of the slice, a bulk copy a group, and its sums. Three warps; helper 0 loads.
-template <class T, int R, int Q, class Memory>
-__device__ __forceinline__ void streamActivations(const DecodeShape& s, const DecodeWork& w, DecodeBarriers& bars, const Memory& mem,
-                                                  int helper, int lane) {
-  constexpr int BYTES = R * 256;  // 128 inputs of R rows, one run of the tiled layout
-  if (helper == 0 && lane < w.numGroups) {
-    barrierExpect(sharedAddress(&bars.xFull[lane]), BYTES);
-    bulkCopy(mem.x + lane * BYTES, (const unsigned char*)s.x + (long)(w.firstGroup + lane) * BYTES, BYTES, sharedAddress(&bars.xFull[lane]));
   }
-  __syncwarp();
-  for (int g = helper; g < w.numGroups; g += SUM_WARPS) {
-    barrierWait(sharedAddress(&bars.xFull[g]), 0);
-    sumGroup<T, R, Q>(mem.x + g * BYTES, mem.sums + g * Q * R * 4, lane);
+  barrierWait(full + EMPTY + stage * 8, parity);
+  barrierArrive(full + stage * 8);  // the consumers look one block ahead
+}
+
+// x of one warpgroup or of both, a group at a time. One warp; as many lanes as there are slots ask for the first groups, for this is what a layer waits for.
+template <int R> __device__ __forceinline__ void streamActivations(const DecodeShape& s, const Team& t, int passes, int slots, uint32_t full, uint32_t ring, int lane) {
+  constexpr uint32_t EMPTY = offsetof(DecodeBarriers, xEmpty) - offsetof(DecodeBarriers, xFull), BYTES = R * 256;
+  const unsigned char* x = (const unsigned char*)s.x + (long)t.firstGroup * BYTES;
+  const int groups = t.endGroup - t.firstGroup, total = passes * groups;
+  const bool early = lane < min(slots, total);
+  if (early) barrierExpect(full + lane * 8, BYTES);
+  waitForPredecessor();
+  if (early) bulkCopy(ring + lane * BYTES, x + (long)(lane % groups) * BYTES, BYTES, full + lane * 8);
+  if (lane != 0) return;
+  int slot = 0, group = slots % groups;
+  uint32_t parity = 0;
+  for (int i = slots; i < total; i++) {
+    const uint32_t bar = full + slot * 8;
+    barrierWait(bar + EMPTY, parity);
+    barrierExpect(bar, BYTES);
+    bulkCopy(ring + slot * BYTES, x + (long)group * BYTES, BYTES, bar);
+    if (++slot == slots) slot = 0, parity ^= 1;
+    if (++group == groups) group = 0;
+  }
+}
+
+// What a consumer keeps from block to block.
+template <class F, int R, int Q> struct Consumer {
+  using S = Stage<F, Q>;
+  static constexpr uint32_t EMPTY = offsetof(DecodeBarriers, empty) - offsetof(DecodeBarriers, full);
+  static constexpr uint32_t X_EMPTY = offsetof(DecodeBarriers, xEmpty) - offsetof(DecodeBarriers, xFull);
+  uint32_t fa[32], fb[32];  // fragments of the block at hand and of the next, by turns; fa first
+  typename F::Codes codes;  // of the next, as stored
+  uint32_t scales[Q], zeros[Q];
+  uint32_t codesAt, scalesAt, bar, endBar, ringBars, ringBytes, parity = 0;  // the stage that the next is in
+  uint32_t xBar, xBars, xEndBar, xParity = 0, xHeld = 0;                     // x of the group at hand
+  uint32_t operandLow;
+  int thread;
+
+  __device__ __forceinline__ Consumer(uint32_t full, uint32_t ring, int stages, uint32_t xFull, uint32_t xRing, int xSlots, int warp, int lane) {
+    codesAt = ring + S::HEAD_BYTES, scalesAt = ring + warp * 32 + (lane >> 2) * 4;
+    bar = full, ringBars = stages * 8, endBar = full + ringBars, ringBytes = stages * S::BYTES;
+    xBar = xBars = xFull, xEndBar = xFull + xSlots * 8;
+    operandLow = (uint32_t)operandB(xRing, R);
+    thread = warp * 32 + lane;
+  }
+  // A block out of the ring. `last`: nothing more of its stage is wanted.
+  __device__ __forceinline__ void fetch(int place, bool last) {
+    if (place == 0) barrierWait(bar, parity);
+    codes.load(codesAt + place * S::CODE_BYTES, thread);
+#pragma unroll
+    for (int q = 0; q < Q; q++) {
+      scales[q] = loadSharedWord(scalesAt + q * 256 + place * 128);
+      zeros[q] = F::zeros ? loadSharedWord(scalesAt + (Q + q) * 256 + place * 128) : 0u;
+    }
+    if (last) {
+      __syncwarp();
+      if ((thread & 31) == 0) barrierArrive(bar + EMPTY);
+      bar += 8, codesAt += S::BYTES, scalesAt += S::BYTES;
+      if (bar == endBar) bar -= ringBars, codesAt -= ringBytes, scalesAt -= ringBytes, parity ^= 1;
+    }
+  }
+  // What was fetched becomes fragments.
+  __device__ __forceinline__ void expand(const DecodeShape& s, uint32_t (&a)[32], const F& format) {
+    codes.pin();
+#pragma unroll
+    for (int q = 0; q < Q; q++) {
+      asm volatile("" : "+r"(scales[q]), "+r"(zeros[q]));
+      const typename F::Scale g = F::scale(scales[q], zeros[q], s.zeroKind, s.scaleBf16, s.scaleExponent);
+#pragma unroll
+      for (int i = q * 8 / Q; i < (q + 1) * 8 / Q; i++) format.fragment(a + 4 * i, codes, i, g);
+    }
+#pragma unroll
+    for (int i = 0; i < 32; i++) asm volatile("" : "+r"(a[i]));  // stays ahead of the wgmma fence
+  }
+  __device__ __forceinline__ void releaseX() {
+    if (xHeld != 0 && (thread & 31) == 0) barrierArrive(xHeld);
+    xHeld = 0;
+  }
+  __device__ __forceinline__ void stepX() {
+    xHeld = xBar + X_EMPTY;
+    xBar += 8;
+    if (xBar == xEndBar) xBar = xBars, xParity ^= 1;
+  }
+  // Waits for x of a group; its operand, the same in all threads: the shuffle tells the compiler.
+  __device__ __forceinline__ uint32_t awaitX() {
+    barrierWait(xBar, xParity);
+    return __shfl_sync(~0u, operandLow + (xBar - xBars) * (R * 2), 0);  // R * 256 bytes a slot
+  }
+
+  // One block: its products are under way while the one fetched meanwhile is made into fragments.
+  template <int STAGE, int PENDING = 1> __device__ __forceinline__ void step(const DecodeShape& s, const F& format, float (&acc)[R / 2], uint32_t (&now)[32], uint32_t (&next)[32], uint32_t x, bool first, bool freesX) {
+    using T = typename F::Type;
+    if (STAGE >= STAGE_MULTIPLY) {
+      wgmmaFence();
+#pragma unroll
+      for (int i = 0; i < 8; i++) wgmma<T>(acc, now + 4 * i, OPERAND_HIGH | (x + i * (2 * R)), i > 0 || !first);
+      wgmmaCommit();
+      wgmmaWait<PENDING>();  // for the block before
+    }
+    if (freesX) releaseX();
+    if (STAGE >= STAGE_DEQUANTISE) expand(s, next, format);
+    if (STAGE == STAGE_LOAD) fa[0] ^= codes.any() ^ scales[0];
+  }
+  // N strips of a part of K.
+  template <int N, int STAGE> __device__ __forceinline__ void multiply(const DecodeShape& s, const Team& t, F& format, int strip, float (&acc)[N][R / 2]) {
+    const int last = t.endGroup - 1;
+    const bool brief = t.firstGroup == last && (N == 1 || strip + 3 == t.endStrip);  // the next strip's first block is alone in its stage
+    if constexpr (N == 2) {
+      for (int g = t.firstGroup; g <= last; g++) {
+        fetch(1, true);
+        const uint32_t x = awaitX();
+        step<STAGE>(s, format, acc[0], fa, fb, x, g == t.firstGroup, true);
+        fetch(0, g == last && brief);
+        step<STAGE>(s, format, acc[1], fb, fa, x, g == t.firstGroup, false);
+        stepX();
+      }
+    } else {
+      int g = t.firstGroup;
+      for (; g < last; g += 2) {
+        fetch(1, true);
+        step<STAGE>(s, format, acc[0], fa, fb, awaitX(), g == t.firstGroup, true);
+        stepX();
+        fetch(0, g + 2 == last);
+        if (F::perStrip && g + 1 == last) format.select(min(strip + 1, t.endStrip - 1));
+        step<STAGE>(s, format, acc[0], fb, fa, awaitX(), false, true);
+        stepX();
+      }
+      if (g == last) {  // an odd one: its own fragments give way, as the next strip begins with fa
+        fetch(0, brief);
+        if (F::perStrip) format.select(min(strip + 1, t.endStrip - 1));
+        step<STAGE, 0>(s, format, acc[0], fa, fa, awaitX(), g == t.firstGroup, true);
+        stepX();
+      }
+    }
+    if (STAGE >= STAGE_MULTIPLY) wgmmaWait<0>();
+    releaseX();
+  }
+  // Nothing to multiply, while the other warpgroup works with the same x.
+  __device__ __forceinline__ void skip(const Team& t) {
+    for (int g = t.firstGroup; g < t.endGroup; g++) {
+      barrierWait(xBar, xParity);
+      stepX();
+      releaseX();
+    }
+  }
+};
+
+template <class F, int R, int Q, int STAGE, int N>
+__device__ __forceinline__ void multiplyStrips(const DecodeShape& s, const Team& t, Consumer<F, R, Q>& c, F& format, Summation<F, R>& sums, int strip) {
+  float acc[N][R / 2];
+  if (STAGE < STAGE_MULTIPLY) {
+#pragma unroll
+    for (int n = 0; n < N; n++)
+#pragma unroll
+      for (int i = 0; i < R / 2; i++) acc[n][i] = 0.f;
+  }
+  c.template multiply<N, STAGE>(s, t, format, strip, acc);
+  if (STAGE == STAGE_COMPLETE) {
+    sums.template finish<N>(t, strip, acc);
+  } else {
+    float v = __uint_as_float(c.codes.any() ^ c.fa[0] ^ c.fb[0]);
+#pragma unroll
+    for (int n = 0; n < N; n++)
+#pragma unroll
+      for (int i = 0; i < R / 2; i++) v += acc[n][i] * (n + 2 * i);
+    if (v == 1.2345f) ((float*)s.out.y0)[threadIdx.x] = v;
+  }
+}
+
+template <class F, int R, int Q, int STAGE> __device__ __forceinline__ void consume(const DecodeShape& s, const Team& t, Consumer<F, R, Q>& c, F& format, Summation<F, R>& sums, int passes, int passStrips) {
+  if (t.firstStrip < t.endStrip) {
+    format.select(t.firstStrip);
+    c.fetch(0, t.firstGroup + 1 == t.endGroup && (passStrips == 1 || t.firstStrip + 1 == t.endStrip));
+    if (STAGE >= STAGE_DEQUANTISE) c.expand(s, c.fa, format);
+  }
+  for (int pass = 0; pass < passes; pass++) {
+    const int strip = t.firstStrip + pass * passStrips, n = min(passStrips, t.endStrip - strip);
+    if (n <= 0)
+      c.skip(t);
+    else if (n == 1)
+      multiplyStrips<F, R, Q, STAGE, 1>(s, t, c, format, sums, strip);
+    else
+      multiplyStrips<F, R, Q, STAGE, MAX_STRIPS>(s, t, c, format, sums, strip);
+  }
+}
+
+template <class F, int R, int Q, int STAGE> __device__ __forceinline__ void decode(const DecodeShape& s, const void* tables, int numTables) {
+  extern __shared__ __align__(1024) unsigned char shared[];
+  __shared__ DecodeBarriers bars[CONSUMERS];
+  const int warp = __shfl_sync(~0u, threadIdx.x >> 5, 0), lane = threadIdx.x & 31, group = warp >> 2;  // the warpgroup; CONSUMERS is the producers'
+  const int mine = group == CONSUMERS ? warp & 1 : group;                                           // the consumer that this warp is or serves
+  const Team t(s.groups, s.strips, s.partsLog, mine), other(s.groups, s.strips, s.partsLog, mine ^ 1);
+  const DecodeMemory<R> mem(sharedAddress(shared) + F::sharedBytes, s.xSlots);
+  // Both warpgroups read the same x unless a CTA holds two parts of K.
+  const bool sharedX = s.partsLog < 2;
+  const int passStrips = F::perStrip && numTables > 1 ? 1 : MAX_STRIPS;
+  const int most = sharedX ? max(t.endStrip - t.firstStrip, other.endStrip - other.firstStrip) : t.endStrip - t.firstStrip, passes = (most + passStrips - 1) / passStrips;
+  const bool alone = other.firstStrip >= other.endStrip;
+  const int stages = alone ? s.stages : s.stages / CONSUMERS, xSlots = sharedX ? s.xSlots : s.xSlots / CONSUMERS, xStream = sharedX ? 0 : mine;
+  const uint32_t full = sharedAddress(bars[mine].full), xFull = sharedAddress(bars[xStream].xFull);
+  const uint32_t ring = mem.ring + (alone ? 0 : mine * stages * Stage<F, Q>::BYTES), xRing = mem.x + xStream * xSlots * (R * 256);
+  // A barrier a thread: one thread alone would hold the first weights up by half a microsecond.
+  for (int i = threadIdx.x; i < CONSUMERS * DecodeBarriers::BARRIERS; i += DECODE_THREADS) barrierInit(sharedAddress(&bars) + i * 8, DecodeBarriers::arrivals(i % DecodeBarriers::BARRIERS, s.partsLog));
+  barrierInitFence();
+  F::prepare(tables, sharedAddress(shared));
+  __syncthreads();
+  clusterArrive();
+  if (group == CONSUMERS) {
+    if (R >= 32) lowerRegisters<40>();
+    const bool leader = elected();
+    if (warp < 5 * CONSUMERS) {  // one of the first two
+      if (leader) {
+        launchDependents();
+        if (t.firstStrip < t.endStrip) streamWeights<F, Q>(s, t, stages, full, ring, passStrips);
+      }
+    } else if (mine == 0 || !sharedX) {
+      streamActivations<R>(s, t, passes, xSlots, xFull, xRing, lane);
+    }
     __syncwarp();
-    if (lane == 0) barrierArrive(sharedAddress(&bars.xSummed[g]));
+    clusterWait();
+  } else {
+    if (R >= 32) raiseRegisters<232>();
+    F format(tables, numTables, sharedAddress(shared), lane);
+    Consumer<F, R, Q> consumer(full, ring, stages, xFull, xRing, xSlots, warp & 3, lane);
+    Summation<F, R> sums(s.out, F::lift(s.scaleExponent), mem.sums, sharedAddress(&bars[mine].sums), sizeof(DecodeBarriers), mine, warp & 3, lane);
+    waitForPredecessor();
+    clusterWait();
+    consume<F, R, Q, STAGE>(s, t, consumer, format, sums, passes, passStrips);
+    if (STAGE == STAGE_COMPLETE) sums.finishLast(t);
   }
 }

@@ -2,16 +2,38 @@
 // codes of register j of the A fragment (docs/adr/0001), so a byte is an index of pairs.
 //   lut4: a table of all 256 pairs in shared memory, one copy a bank (32 KB): one conflict-free load a register.
 //   lut3, lut2: the table's high and low bytes in registers; PRMT takes the codes as its selectors, two for four values.
-// Weights are read as they stand in the table: no bias, no scale beside the group's.
 #pragma once
-#include "format.cuh"
+#include "weights.cuh"
 
-struct LutBase {
-  static constexpr float bias = 0.f, center = 0.f, lowScale = 1.f, highScale = 1.f;
+// The scale of a pair from a table: scale * value, scale * (value - zero) or scale * value + zero, rounded once.
+template <class T, bool ZEROS> struct TableScale {
+  using Type = T;
+  using Pair = typename T::Pair;
+  using Scale = GroupScale<Pair>;
+  static constexpr bool zeros = ZEROS;
+  static __device__ __forceinline__ Scale scale(uint32_t scale, uint32_t zero, int zeroKind, bool bf16, int scaleExponent) {
+    Scale g;
+    const Pair s = T::fromStored(scale, bf16, ZEROS ? 0 : T::tablePower(scaleExponent));
+    g.scale0 = lowTwice(s), g.scale1 = highTwice(s);
+    if (ZEROS) takeZeros<T>(g, zero, zeroKind, bf16);
+    return g;
+  }
+  static __device__ __forceinline__ float lift(int scaleExponent) { return ZEROS ? 1.f : powerOfTwo(-T::tablePower(scaleExponent)); }
+  // The four registers of a fragment; even ones belong to column n0, odd ones to n1.
+  static __device__ __forceinline__ void apply(uint32_t* a, const Scale& g) {
+#pragma unroll
+    for (int j = 0; j < 4; j++) {
+      const Pair s = j % 2 == 0 ? g.scale0 : g.scale1;
+      if (ZEROS)
+        a[j] = bitsOf(__hfma2(__hsub2(as<Pair>(a[j]), j % 2 == 0 ? g.zero0 : g.zero1), s, j % 2 == 0 ? g.offset0 : g.offset1));
+      else
+        a[j] = bitsOf(__hmul2(as<Pair>(a[j]), s));
+    }
+  }
 };
 
 // tables: [numTables][16] of the activations' type; one table, as the pair table serves the whole launch.
-template <class T> struct Lut4 : LutBase {
+template <class T, bool ZEROS> struct Lut4 : TableScale<T, ZEROS> {
   using Codes = Codes4;
   static constexpr int bits = 4, sharedBytes = 32768;
   static constexpr bool perStrip = false;
@@ -27,20 +49,52 @@ template <class T> struct Lut4 : LutBase {
     }
   }
   __device__ __forceinline__ void select(int) {}
-  __device__ __forceinline__ void fragment(uint32_t (&a)[4], const Codes& c, int i) const {
+  __device__ __forceinline__ void fragment(uint32_t* a, const Codes& c, int i, const typename TableScale<T, ZEROS>::Scale& g) const {
     const uint32_t w = c.step(i);
 #pragma unroll
     for (int j = 0; j < 4; j++) {
       const uint32_t at = pairs + (w >> 8 * j & 0xff) * 128;
       asm("ld.shared.u32 %0, [%1];" : "=r"(a[j]) : "r"(at));
     }
+    this->apply(a, g);
   }
 };
 
+struct Codes3 {
+  uint4 u;
+  uint2 v;
+  __device__ __forceinline__ void load(uint32_t half, int thread) {
+    u = loadSharedWords(half + thread * 16);
+    asm volatile("ld.shared.v2.u32 {%0,%1}, [%2];" : "=r"(v.x), "=r"(v.y) : "r"(half + 2048 + thread * 8) : "memory");
+  }
+  __device__ __forceinline__ uint32_t step(int i) const {
+    const uint32_t a = i < 4 ? u.x : u.w, b = i < 4 ? u.y : v.x, c = i < 4 ? u.z : v.y;
+    if (i % 4 == 3) return (a >> 3 & 0x11111111u) | (b >> 2 & 0x22222222u) | (c >> 1 & 0x44444444u);
+    return (i % 4 == 0 ? a : i % 4 == 1 ? b : c) & 0x77777777u;
+  }
+  __device__ __forceinline__ uint32_t any() const { return u.x ^ v.y; }
+  __device__ __forceinline__ void pin() {
+    pinWords(u);
+    asm volatile("" : "+r"(v.x), "+r"(v.y));
+  }
+};
+
+struct Codes2 {
+  uint4 u;
+  __device__ __forceinline__ void load(uint32_t half, int thread) { u = loadSharedWords(half + thread * 16); }
+  __device__ __forceinline__ uint32_t step(int i) const {
+    const uint32_t w = i / 2 == 0 ? u.x : i / 2 == 1 ? u.y : i / 2 == 2 ? u.z : u.w;
+    return (i % 2 == 0 ? w : w >> 2) & 0x33333333u;
+  }
+  __device__ __forceinline__ uint32_t any() const { return u.x ^ u.w; }
+  __device__ __forceinline__ void pin() { pinWords(u); }
+};
+
 // tables: [numTables][8] or [4]; numTables = 1, or one for each strip of 64 columns.
-template <int BITS> struct PermuteTable : LutBase {
+template <int BITS, class C, class T, bool ZEROS> struct PermuteTable : TableScale<T, ZEROS> {
+  using Codes = C;
   static constexpr int bits = BITS, sharedBytes = 0, WORDS = BITS == 3 ? 2 : 1;
-  static constexpr bool perStrip = true;  // a panel may have tables of its own
+  static constexpr bool perStrip = true;  // a strip may have a table of its own
   const void* tables;
   int numTables;
   uint32_t low[WORDS], high[WORDS];
@@ -62,40 +116,11 @@ template <int BITS> struct PermuteTable : LutBase {
     const uint32_t l = __byte_perm(low[0], low[WORDS - 1], codes), h = __byte_perm(high[0], high[WORDS - 1], codes);
     a0 = __byte_perm(l, h, 0x5140), a1 = __byte_perm(l, h, 0x7362);
   }
-  __device__ __forceinline__ void eight(uint32_t (&a)[4], uint32_t codes) const { four(a[0], a[1], codes), four(a[2], a[3], codes >> 16); }
-};
-
-struct Codes3 {
-  uint4 u;
-  uint2 v;
-  __device__ __forceinline__ void load(uint32_t half, int thread) {
-    u = loadSharedWords(half + thread * 16);
-    asm volatile("ld.shared.v2.u32 {%0,%1}, [%2];" : "=r"(v.x), "=r"(v.y) : "r"(half + 2048 + thread * 8) : "memory");
+  __device__ __forceinline__ void fragment(uint32_t* a, const Codes& c, int i, const typename TableScale<T, ZEROS>::Scale& g) const {
+    const uint32_t codes = c.step(i);
+    four(a[0], a[1], codes), four(a[2], a[3], codes >> 16);
+    this->apply(a, g);
   }
-  __device__ __forceinline__ uint32_t step(int i) const {
-    const uint32_t a = i < 4 ? u.x : u.w, b = i < 4 ? u.y : v.x, c = i < 4 ? u.z : v.y;
-    if (i % 4 == 3) return (a >> 3 & 0x11111111u) | (b >> 2 & 0x22222222u) | (c >> 1 & 0x44444444u);
-    return (i % 4 == 0 ? a : i % 4 == 1 ? b : c) & 0x77777777u;
-  }
-  __device__ __forceinline__ uint32_t any() const { return u.x ^ v.y; }
 };
-struct Lut3 : PermuteTable<3> {
-  using Codes = Codes3;
-  using PermuteTable<3>::PermuteTable;
-  __device__ __forceinline__ void fragment(uint32_t (&a)[4], const Codes& c, int i) const { eight(a, c.step(i)); }
-};
-
-struct Codes2 {
-  uint4 u;
-  __device__ __forceinline__ void load(uint32_t half, int thread) { u = loadSharedWords(half + thread * 16); }
-  __device__ __forceinline__ uint32_t step(int i) const {
-    const uint32_t w = i / 2 == 0 ? u.x : i / 2 == 1 ? u.y : i / 2 == 2 ? u.z : u.w;
-    return (i % 2 == 0 ? w : w >> 2) & 0x33333333u;
-  }
-  __device__ __forceinline__ uint32_t any() const { return u.x ^ u.w; }
-};
-struct Lut2 : PermuteTable<2> {
-  using Codes = Codes2;
-  using PermuteTable<2>::PermuteTable;
-  __device__ __forceinline__ void fragment(uint32_t (&a)[4], const Codes& c, int i) const { eight(a, c.step(i)); }
-};
+template <class T, bool ZEROS> using Lut3 = PermuteTable<3, Codes3, T, ZEROS>;
+template <class T, bool ZEROS> using Lut2 = PermuteTable<2, Codes2, T, ZEROS>;

@@ -1,20 +1,9 @@
 // What becomes of a finished tile of gemm_prefill_sm90.cu. A thread holds two neighbouring columns n0, n0+1 (n0 even) of rows 8k + m, 8k + m + 1
 // (m = 0, 2, 4, 6; k = 0 .. 15): v[4k ..] = {(n0, 8k+m), (n0, 8k+m+1), (n0+1, 8k+m), (n0+1, 8k+m+1)}.
 #pragma once
-#include "prefill_weights.cuh"
-
-enum Epilogue : int {
-  EPILOGUE_STORE = 0,   // y0[:, n] for n < cut0, y1[:, n - cut0] for n < cut1, y2[:, n - cut1] beyond; cuts are multiples of 8
-  EPILOGUE_ADD = 1,     // y0 = y1 + v; y1 may be y0
-  EPILOGUE_SWIGLU = 2,  // columns 2j are gates, 2j+1 ups: y0[:, j] = silu(gate) * up
-};
-
-struct Output {
-  void *y0, *y1, *y2;
-  int kind, cut0, cut1;
-};
-
-template <int R> __device__ __forceinline__ long tiledIndex(int column, int row) { return ((long)(column >> 3) * R + row) * 8 + (column & 7); }
+#include "../common/wgmma.cuh"
+#include "epilogue.cuh"
+#include "weights.cuh"
 
 template <class T, int R> __device__ __forceinline__ void finishSwiGlu(const Output& o, int n0, int m, float4 v) {
   const float a = v.x / (1.f + __expf(-v.x)) * v.z, b = v.y / (1.f + __expf(-v.y)) * v.w;

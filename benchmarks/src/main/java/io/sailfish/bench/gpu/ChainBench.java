@@ -59,7 +59,12 @@ final class ChainBench implements AutoCloseable {
     DeviceBuffer buffer = scope.allocate(weight.layout().bytes(), weight.name());
     stream.copy(weight.address(), buffer.address(), weight.layout().bytes());
     return new DeviceWeight(
-        weight.name(), weight.layout(), buffer.address(), weight.tablesAddress(), weight.tables());
+        weight.name(),
+        weight.layout(),
+        buffer.address(),
+        weight.tablesAddress(),
+        weight.tables(),
+        weight.scaleExponent());
   }
 
   /** Microseconds a block: median of the replays, and all of them. */
@@ -68,9 +73,8 @@ final class ChainBench implements AutoCloseable {
   /** Times {@code rows} rows. */
   Time time(QuantGemm gemm, int rows) {
     CudaDevice device = stream.device();
-    int tileRows = TiledActivations.tileRowsFor(rows);
+    int tileRows = tileRows(gemm, rows);
     int tiles = (rows - 1) / tileRows + 1;
-    set.layouts(kind).forEach(layout -> gemm.reserve(layout, kind.activations(), rows));
     try (MemoryScope activations = device.memory().scope()) {
       List<Long> buffers = new ArrayList<>();
       long bytes = TiledActivations.bytes(tileRows, tiles, set.widest());
@@ -87,6 +91,15 @@ final class ChainBench implements AutoCloseable {
         return replay(graph);
       }
     }
+  }
+
+  /** As the engine does it: more than 64 rows in tiles of 128 where the weights allow it. */
+  private int tileRows(QuantGemm gemm, int rows) {
+    boolean large =
+        rows > 64
+            && set.layouts(kind).stream()
+                .allMatch(layout -> gemm.takesPromptTiles(layout, kind.activations(), 1));
+    return large ? 128 : TiledActivations.tileRowsFor(rows);
   }
 
   private void queueChain(QuantGemm gemm, int rows, int tileRows, int tiles, List<Long> buffers) {

@@ -23,6 +23,8 @@ final class GemmChecker implements AutoCloseable {
   /** Every byte of y before a product: a NaN that no product writes, so gaps are seen. */
   private static final int POISON = 0xff;
 
+  static final int PROMPT_TILE_ROWS = 128;
+
   private static final short NEIGHBOUR_F16 = 0x7e00;
   private static final short NEIGHBOUR_BF16 = 0x7fc0;
 
@@ -57,9 +59,9 @@ final class GemmChecker implements AutoCloseable {
     try (WeightUpload upload = new WeightUpload(stream)) {
       weight = upload.upload(checkCase.describe(), layout, codes, tables, scope);
     }
-    int tiles = (checkCase.maxRows() - 1) / 64 + 1;
-    long xBytes = TiledActivations.bytes(64, tiles, checkCase.inputs());
-    long yBytes = TiledActivations.bytes(64, tiles, checkCase.outputs());
+    int tiles = (checkCase.maxRows() - 1) / PROMPT_TILE_ROWS + 1;
+    long xBytes = TiledActivations.bytes(PROMPT_TILE_ROWS, tiles, checkCase.inputs());
+    long yBytes = TiledActivations.bytes(PROMPT_TILE_ROWS, tiles, checkCase.outputs());
     x = scope.allocate(xBytes, "x");
     y = scope.allocate(yBytes, "y");
     hostX = stream.device().pinned(Math.toIntExact(xBytes), "x");
@@ -67,7 +69,10 @@ final class GemmChecker implements AutoCloseable {
   }
 
   private TiledActivations shape(DeviceBuffer buffer, int rows, int cols) {
-    int tileRows = TiledActivations.tileRowsFor(rows);
+    return shape(buffer, rows, cols, TiledActivations.tileRowsFor(rows));
+  }
+
+  private TiledActivations shape(DeviceBuffer buffer, int rows, int cols, int tileRows) {
     return new TiledActivations(
         checkCase.kind().activations(),
         tileRows,
@@ -78,12 +83,21 @@ final class GemmChecker implements AutoCloseable {
 
   /** One product of the first rows of {@code source}; rows beyond them in the tile are NaN. */
   HostMatrix run(HostMatrix source, int rows) {
-    TiledActivations xShape = shape(x, rows, checkCase.inputs());
-    TiledActivations yShape = shape(y, rows, checkCase.outputs());
+    return run(source, rows, TiledActivations.tileRowsFor(rows));
+  }
+
+  /** Whether the weight is multiplied in the tiles of prompts too. */
+  boolean takesPromptTiles() {
+    return gemm.takesPromptTiles(layout, checkCase.kind().activations(), weight.tables());
+  }
+
+  /** The same in tiles of so many rows. */
+  HostMatrix run(HostMatrix source, int rows, int tileRows) {
+    TiledActivations xShape = shape(x, rows, checkCase.inputs(), tileRows);
+    TiledActivations yShape = shape(y, rows, checkCase.outputs(), tileRows);
     ByteBuffer staged = hostX.buffer().clear();
     source.tile(xShape, rows, neighbour(), staged);
     stream.upload(staged.limit(Math.toIntExact(xShape.bytes())), x.address());
-    gemm.reserve(layout, checkCase.kind().activations(), rows);
     stream.fill(y.address(), POISON, yShape.bytes());
     gemm.launch(yShape, xShape, weight, rows);
     HostMatrix padded = HostMatrix.untile(yShape, rows, yShape.paddedCols(), fetch(yShape));
@@ -179,7 +193,6 @@ final class GemmChecker implements AutoCloseable {
     ByteBuffer staged = hostX.buffer().clear();
     inputs.tile(xShape, rows, (short) 0, staged);
     stream.upload(staged.limit(Math.toIntExact(xShape.bytes())), x.address());
-    gemm.reserve(layout, checkCase.kind().activations(), rows);
     Set<Long> hashes = new HashSet<>();
     for (int i = 0; i < repeats; i++) {
       stream.fill(y.address(), POISON, yShape.bytes());

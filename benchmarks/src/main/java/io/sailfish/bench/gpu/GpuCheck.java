@@ -89,6 +89,10 @@ public final class GpuCheck {
         HostMatrix y = checker.run(checker.inputs, row);
         error = worse(error, ReferenceProduct.relativeError(y, checker.reference));
         differing += y.differingValues(all);
+        if (checker.takesPromptTiles()) {
+          y = checker.run(checker.inputs, row, GemmChecker.PROMPT_TILE_ROWS);
+          differing += y.differingValues(all);
+        }
       }
       differing += oddValues(checker, all, checkCase);
       for (int row : new int[] {1, 16, max}) {

@@ -12,7 +12,6 @@ import io.sailfish.kernels.StepInputs;
 import io.sailfish.kernels.Tensor;
 import io.sailfish.kernels.Weight;
 import io.sailfish.kernels.WeightSource;
-import io.sailfish.kernels.format.packed.PackedLayout;
 import java.util.List;
 
 /**
@@ -275,15 +274,7 @@ public final class CudaBackend implements Backend {
     if (!packed) {
       return packing.dense(name, parts, gated);
     }
-    PackedMatrix matrix = packing.packed(name, parts, gated);
-    reserve(matrix.device().layout());
-    return matrix;
-  }
-
-  /** Makes room for products with such weights. */
-  void reserve(PackedLayout layout) {
-    stream();
-    products.reserve(layout);
+    return packing.packed(name, parts, gated);
   }
 
   @Override

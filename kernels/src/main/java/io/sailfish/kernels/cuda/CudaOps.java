@@ -11,11 +11,15 @@ import io.sailfish.kernels.Weight;
 import io.sailfish.kernels.cuda.RowKernels.RopeInputs;
 
 /**
- * The operators on the card, for rows of one kind: rows of prompts are tiled by 128 and multiplied
- * by {@link PrefillGemm}, rows that go on by one token are tiled by up to 64 and multiplied by
- * {@link QuantGemm} (docs/adr/0008). Everything is queued on the backend's stream.
+ * The operators on the card, for rows of one kind: rows of prompts and more than 64 others are
+ * tiled by 128, up to 64 rows that go on by one token by the smallest tile that holds them.
+ * Products give a row the same bits in either (docs/adr/0008). Everything is queued on the
+ * backend's stream.
  */
 final class CudaOps implements Ops {
+  /** More rows are multiplied as those of prompts are: the same bits in less time. */
+  private static final int LARGEST_DECODE_TILE = 64;
+
   private final CudaBackend backend;
   private final Products products;
   private final Attention attention;
@@ -33,7 +37,9 @@ final class CudaOps implements Ops {
   }
 
   private int tileRows(int rows) {
-    return prompt ? PrefillGemm.TILE_ROWS : TiledActivations.tileRowsFor(rows);
+    return prompt || rows > LARGEST_DECODE_TILE
+        ? PrefillGemm.TILE_ROWS
+        : TiledActivations.tileRowsFor(rows);
   }
 
   private TiledActivations in(String op, CudaTensor tensor, int rows) {
@@ -83,7 +89,7 @@ final class CudaOps implements Ops {
       DenseGemm.launch(stream(), DenseGemm.Epilogue.FLOATS, to.address(), source, dense, rows);
       return;
     }
-    products.store(to.written(tileRows(rows)), source, weight, rows, prompt);
+    products.store(to.written(tileRows(rows)), source, weight, rows);
   }
 
   @Override
@@ -96,7 +102,7 @@ final class CudaOps implements Ops {
       TiledActivations source = in(op, from, rows);
       TiledActivations sum = in(op, to, rows);
       to.written(tileRows(rows));
-      products.add(sum, source, weight, rows, prompt);
+      products.add(sum, source, weight, rows);
     }
   }
 
@@ -117,7 +123,7 @@ final class CudaOps implements Ops {
     if (DenseMatrix.paddedCols(gateUp.rows()) / 2 < target.paddedCols()) {
       clear(target, rows); // the product does not reach all of the padding
     }
-    products.swiGlu(target, source, weight, rows, prompt);
+    products.swiGlu(target, source, weight, rows);
   }
 
   private static CudaWeight ungated(String op, Weight w) {

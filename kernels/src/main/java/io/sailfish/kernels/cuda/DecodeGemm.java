@@ -3,13 +3,15 @@ package io.sailfish.kernels.cuda;
 import io.sailfish.kernels.format.TwoByteFloat;
 import io.sailfish.kernels.format.packed.PackedCode;
 import io.sailfish.kernels.format.packed.PackedLayout;
+import io.sailfish.kernels.format.packed.ZeroKind;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 
 /**
- * Twin of gemm_*_decode_sm90.cu: products of one tile of up to 64 rows on sm_90. All blocks of a
- * launch wait for one another, so no two of these may run side by side on a card: one stream.
+ * Twin of gemm_*_decode_sm90.cu: products of one tile of up to 64 rows on sm_90. K is cut into the
+ * parts of {@link PrefillPlan#parts}, so that a row has the same bits here and in {@link
+ * PrefillGemm}.
  */
 final class DecodeGemm {
   private static final int PAIR_TABLE_BYTES = 32 << 10;
@@ -19,7 +21,6 @@ final class DecodeGemm {
           .in("weights")
           .in("tables")
           .in("x")
-          .in("partials")
           .out("y0")
           .out("y1")
           .out("y2")
@@ -28,13 +29,13 @@ final class DecodeGemm {
           .i32("cut1")
           .i32("columns")
           .i32("groups")
-          .i32("panels")
-          .i32("slices")
-          .i32("runs")
+          .i32("strips")
+          .i32("partsLog")
           .i32("stages")
-          .i32("prefetch")
+          .i32("xSlots")
           .i32("zeroKind")
           .i32("scaleBf16")
+          .i32("scaleExponent")
           .i32("numTables")
           .build();
 
@@ -65,7 +66,7 @@ final class DecodeGemm {
   private static boolean isBuilt(PackedCode code, TwoByteFloat type, int scaleRows, boolean zeros) {
     boolean half = type == TwoByteFloat.F16;
     return switch (code) {
-      case W4 -> half ? !(scaleRows == 2 && zeros) : scaleRows == 1;
+      case W4 -> half || scaleRows == 1;
       case LUT4 -> !zeros && (scaleRows == 1 || half && scaleRows == 4);
       case LUT3, LUT2 -> zeros ? half && scaleRows == 1 : scaleRows == 1 || half && scaleRows == 4;
     };
@@ -74,7 +75,15 @@ final class DecodeGemm {
   /** Whether there are entries for such a weight; then there is one for every tile. */
   static boolean supports(PackedLayout layout, TwoByteFloat type, int tables) {
     return isBuilt(layout.code(), type, layout.scaleRowsPerBlock(), layout.hasZeros())
-        && (layout.code() != PackedCode.LUT4 || tables == 1);
+        && (layout.code() != PackedCode.LUT4 || tables == 1)
+        && !roundsTooMuch(layout, type);
+  }
+
+  /** Offsets and scales in fp16 lose too much accuracy when both are rounded to bf16. */
+  static boolean roundsTooMuch(PackedLayout layout, TwoByteFloat activations) {
+    return layout.zeroKind() == ZeroKind.OFFSET
+        && activations == TwoByteFloat.BF16
+        && layout.scaleType() == TwoByteFloat.F16;
   }
 
   private static KernelSpec spec(
@@ -89,43 +98,24 @@ final class DecodeGemm {
             .formatted(format, ofType, PackedLayout.BLOCK / scaleRows, zeros ? "_z" : "", rows));
   }
 
-  private static DecodeGeometry geometry(CudaStream stream, PackedLayout layout) {
-    return DecodeGeometry.of(
-        layout.blocksPerPanel(), layout.panels(), stream.device().properties().multiprocessors());
-  }
-
-  /** Bytes that {@link #launch} wants as {@code partials}. */
-  static long partialBytes(CudaStream stream, PackedLayout layout, int tileRows) {
-    return geometry(stream, layout).partialBytes(layout.panels(), tileRows);
-  }
-
-  /**
-   * Queues a product of one tile.
-   *
-   * @param partials address of a workspace whose bytes are all 0xff before its first use, and after
-   *     every launch again; launches on one stream may share it
-   */
+  /** Queues a product of one tile. */
   static void launch(
-      CudaStream stream,
-      GemmEpilogue epilogue,
-      TiledActivations x,
-      DeviceWeight weight,
-      long partials) {
+      CudaStream stream, GemmEpilogue epilogue, TiledActivations x, DeviceWeight weight) {
     PackedLayout layout = weight.layout();
     int rows = x.tileRows();
-    DecodeGeometry cut = geometry(stream, layout);
-    int shared =
-        cut.sharedBytes(rows, layout.blockBytes(), layout.scaleRowsPerBlock())
-            + (layout.code() == PackedCode.LUT4 ? PAIR_TABLE_BYTES : 0);
+    int ownShared = layout.code() == PackedCode.LUT4 ? PAIR_TABLE_BYTES : 0;
+    DecodeGeometry geometry = DecodeGeometry.of(rows, layout.blockBytes(), ownShared);
+    int strips = 2 * layout.panels();
+    int blocks = DecodeGeometry.blocks(strips, stream.device().properties().multiprocessors());
+    int parts = PrefillPlan.parts(layout.blocksPerPanel(), layout.panels());
     stream.launch(
         spec(layout.code(), x.type(), layout.scaleRowsPerBlock(), layout.hasZeros(), rows),
-        LaunchGeometry.of(cut.blocks(), DecodeGeometry.threads(rows))
-            .withShared(shared)
+        LaunchGeometry.of(blocks, DecodeGeometry.THREADS)
+            .withShared(geometry.sharedBytes())
             .overlapping(),
         weight.address(),
         weight.tablesAddress(),
         x.address(),
-        partials,
         epilogue.address0(),
         epilogue.address1(),
         epilogue.address2(),
@@ -134,13 +124,13 @@ final class DecodeGemm {
         epilogue.secondCut(),
         layout.outputs(),
         layout.blocksPerPanel(),
-        layout.panels(),
-        cut.slices(),
-        cut.runs(),
-        cut.stages(rows, layout.blockBytes()),
-        0,
+        strips,
+        Integer.numberOfTrailingZeros(parts),
+        geometry.stages(),
+        geometry.xSlots(),
         layout.zeroKind().ordinal(),
         layout.scaleType() == TwoByteFloat.BF16 ? 1 : 0,
+        weight.scaleExponent(),
         weight.tables());
   }
 }

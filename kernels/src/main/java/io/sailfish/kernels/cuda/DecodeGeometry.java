@@ -1,88 +1,53 @@
 package io.sailfish.kernels.cuda;
 
 /**
- * How a decode product is cut up: a pure function of its shape and the card's multiprocessors,
- * never of the number of rows, since it fixes the order of every sum. As stated in
- * gemm_w4_decode_sm90.cu.
+ * How a decode product uses a multiprocessor, as stated in gemm_w4_decode_sm90.cu. Nothing here
+ * touches a result's bits: those hang on {@link PrefillPlan#parts} alone.
  *
- * @param slices parts of K
- * @param runs parts of the panels; {@code slices * runs} blocks work at once
- * @param groupsPerSlice 128-input groups of the largest slice
+ * @param stages blocks in the ring of weights, of both warpgroups
+ * @param xSlots groups of 128 inputs in the ring of activations, of both warpgroups
+ * @param sharedBytes shared memory of a block of threads
  */
-record DecodeGeometry(int slices, int runs, int groupsPerSlice) {
-  /** The x of more groups does not fit into shared memory at 64 rows. */
-  private static final int MAX_GROUPS = 8;
+record DecodeGeometry(int stages, int xSlots, int sharedBytes) {
+  static final int THREADS = 384;
 
-  private static final int STAGE_BLOCKS = 2;
-  private static final int STAGES = 4;
+  /** Deeper rings gain nothing: activations then queue behind the weights. */
+  private static final int RING_BYTES = 80 << 10;
 
-  /** Tiles of more rows are multiplied by wgmma. */
-  private static final int MAX_MMA_ROWS = 16;
+  private static final int MAX_SHARED_BYTES = 225 << 10;
 
-  private static final int MMA_THREADS = 640;
-  private static final int WGMMA_THREADS = 384;
+  /** Two blocks of threads of one launch on a multiprocessor would leave another one idle. */
+  private static final int MIN_SHARED_BYTES = 116 << 10;
 
-  /** The ring of weights of the wgmma kernels: deeper ones are slower. */
-  private static final int WGMMA_RING_BYTES = 40 << 10;
+  private static final int MAX_STAGES = 16;
+  private static final int FEWEST_STAGES = 6;
 
-  /**
-   * @param groups blocks of a panel
-   */
-  static DecodeGeometry of(int groups, int panels, int multiprocessors) {
-    DecodeGeometry best = null;
-    long bestCost = Long.MAX_VALUE;
-    for (int slices = 1; slices <= Math.min(groups, multiprocessors); slices++) {
-      int perSlice = ceilDiv(groups, slices);
-      int runs = Math.min(multiprocessors / slices, panels);
-      long cost = (long) ceilDiv(panels, runs) * perSlice;
-      if (perSlice <= MAX_GROUPS && cost < bestCost) {
-        bestCost = cost;
-        best = new DecodeGeometry(slices, runs, perSlice);
-      }
-    }
-    if (best == null) {
-      throw new IllegalArgumentException(
-          "%d groups of inputs need more than %d multiprocessors of %d groups"
-              .formatted(groups, multiprocessors, MAX_GROUPS));
-    }
-    return best;
-  }
+  /** Inputs of a group times the bytes of an element. */
+  private static final int X_ROW_BYTES = 128 * Short.BYTES;
 
-  static int threads(int rows) {
-    return rows <= MAX_MMA_ROWS ? MMA_THREADS : WGMMA_THREADS;
-  }
+  /** Sums of both warpgroups that await addition, for a row. */
+  private static final int SUM_ROW_BYTES = 1024;
 
   /**
-   * Depth of the ring of weights: in pairs of blocks for few rows, where it is a whole number of
-   * panels, so that a warp meets its blocks in the same stages every round; else in blocks.
+   * @param tileRows rows of a tile
+   * @param blockBytes bytes of a packed block
+   * @param ownBytes shared memory of the format
    */
-  int stages(int rows, int blockBytes) {
-    if (rows > MAX_MMA_ROWS) {
-      return WGMMA_RING_BYTES / blockBytes;
+  static DecodeGeometry of(int tileRows, int blockBytes, int ownBytes) {
+    int xSlots = tileRows == 8 ? 16 : tileRows == 16 ? 12 : tileRows == 32 ? 8 : 6;
+    int fixed = ownBytes + tileRows * (SUM_ROW_BYTES + xSlots * X_ROW_BYTES);
+    if (MAX_SHARED_BYTES - fixed < FEWEST_STAGES * blockBytes) {
+      fixed -= 2 * tileRows * X_ROW_BYTES;
+      xSlots -= 2;
     }
-    int panel = ceilDiv(groupsPerSlice, STAGE_BLOCKS);
-    return Math.max(panel, STAGES / panel * panel);
+    int room = Math.min(RING_BYTES, MAX_SHARED_BYTES - fixed);
+    int stages = Math.min(MAX_STAGES, room / blockBytes);
+    return new DecodeGeometry(
+        stages, xSlots, Math.max(MIN_SHARED_BYTES, fixed + stages * blockBytes));
   }
 
-  private static int ceilDiv(int a, int b) {
-    return (a - 1) / b + 1;
-  }
-
-  int blocks() {
-    return slices * runs;
-  }
-
-  /** Bytes of shared memory without a format's own. */
-  int sharedBytes(int rows, int blockBytes, int scaleRowsPerBlock) {
-    int ring = stages(rows, blockBytes) * blockBytes;
-    int rings = rows <= MAX_MMA_ROWS ? ring * STAGE_BLOCKS + rows * 2048 : ring;
-    return rings
-        + groupsPerSlice * rows * 256
-        + groupsPerSlice * scaleRowsPerBlock * rows * Float.BYTES;
-  }
-
-  /** Bytes of the partial sums' workspace. */
-  long partialBytes(int panels, int rows) {
-    return (long) panels * slices * rows * 512;
+  /** Blocks of threads: clusters of two, no more than there is work for. */
+  static int blocks(int strips, int multiprocessors) {
+    return 2 * Math.max(1, Math.min(strips, multiprocessors / 2));
   }
 }

@@ -5,9 +5,8 @@ package io.sailfish.kernels.cuda;
  *
  * @param gated outputs 2j are gates, 2j+1 ups
  * @param device where it is
- * @param scaleExponent of its scales, see {@link PrefillGemm#scaleExponent}
  */
-record PackedMatrix(boolean gated, DeviceWeight device, int scaleExponent) implements CudaWeight {
+record PackedMatrix(boolean gated, DeviceWeight device) implements CudaWeight {
   @Override
   public String name() {
     return device.name();

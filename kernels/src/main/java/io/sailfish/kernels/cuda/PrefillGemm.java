@@ -4,19 +4,17 @@ import io.sailfish.kernels.KernelException;
 import io.sailfish.kernels.format.TwoByteFloat;
 import io.sailfish.kernels.format.packed.PackedCode;
 import io.sailfish.kernels.format.packed.PackedLayout;
-import io.sailfish.kernels.format.packed.ZeroKind;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 
 /**
  * Twin of gemm_prefill_sm90.cu: products of many rows on Hopper, 4-bit integer codes. A row's
- * result depends on that row alone, bit for bit, but is not the one that {@link QuantGemm} gives;
- * docs/adr/0008 says which rows go where.
+ * result depends on that row alone, and is bit for bit the one that {@link DecodeGemm} gives.
  *
  * <p>Activations are tiled in blocks of {@value #TILE_ROWS} rows.
  */
-public final class PrefillGemm {
+final class PrefillGemm {
   /** Rows of a tile of x and y. */
   public static final int TILE_ROWS = 128;
 
@@ -28,8 +26,6 @@ public final class PrefillGemm {
   private static final int SUM_BYTES = TILE_ROWS * 128 * Float.BYTES;
   private static final int SHARED_BYTES = 231424;
   private static final int MAX_STAGES = 4;
-  private static final int MAX_SCALE_EXPONENT = 30;
-  private static final double LARGEST_HALF = 65504;
 
   /** Longer launches gain nothing by starting early (measured: they lose 1 to 3 percent). */
   private static final int LONGEST_OVERLAP = 448;
@@ -66,7 +62,7 @@ public final class PrefillGemm {
    * @param arrivals device address of at least {@link #arrivalBytes} bytes, zero before the first
    *     launch
    */
-  public record Workspace(long partials, long arrivals) {
+  record Workspace(long partials, long arrivals) {
     public Workspace {
       Arguments.aligned(OPERATOR, "partials", partials, 128);
       Arguments.aligned(OPERATOR, "arrivals", arrivals, 128);
@@ -103,14 +99,10 @@ public final class PrefillGemm {
    * Whether this kernel multiplies such weights on this card. Offsets and scales in fp16 with bf16
    * activations are left to {@link QuantGemm}: rounding both to bf16 costs too much accuracy.
    */
-  public boolean supports(PackedLayout layout, TwoByteFloat activations) {
-    boolean rounded =
-        layout.zeroKind() == ZeroKind.OFFSET
-            && activations == TwoByteFloat.BF16
-            && layout.scaleType() == TwoByteFloat.F16;
+  boolean supports(PackedLayout layout, TwoByteFloat activations) {
     return stream.device().properties().computeCapability() == COMPUTE_CAPABILITY
         && layout.code() == PackedCode.W4
-        && !rounded;
+        && !DecodeGemm.roundsTooMuch(layout, activations);
   }
 
   /** Bytes of partial sums that a product of {@code rows} rows needs; 0 if it is not split. */
@@ -124,29 +116,13 @@ public final class PrefillGemm {
     return (long) multiprocessors * 2 * Integer.BYTES;
   }
 
-  /** The exponent for weights whose scales are at most {@code maxScale} in magnitude. */
-  public static int scaleExponent(float maxScale) {
-    if (!(maxScale >= 0) || maxScale > LARGEST_HALF) {
-      throw new KernelException(OPERATOR, "largest scale", "0.." + LARGEST_HALF, maxScale);
-    }
-    int exponent = MAX_SCALE_EXPONENT;
-    while (exponent > 0 && Math.scalb((double) maxScale, exponent) > LARGEST_HALF) {
-      exponent--;
-    }
-    return exponent;
-  }
-
   /**
    * Queues a product of {@code rows} rows and what follows it. Rows of x beyond them in the last
    * tile are computed as well; what they hold does not matter.
-   *
-   * @param scaleExponent {@link #scaleExponent(float)} of the weight's scales
    */
-  public void launch(
-      GemmEpilogue epilogue, TiledActivations x, DeviceWeight weight, int rows, int scaleExponent) {
+  public void launch(GemmEpilogue epilogue, TiledActivations x, DeviceWeight weight, int rows) {
     PackedLayout layout = weight.layout();
     check(epilogue, x, weight, rows);
-    Arguments.inRange(OPERATOR, "scaleExponent", 0, MAX_SCALE_EXPONENT, scaleExponent);
     int multiprocessors = stream.device().properties().multiprocessors();
     PrefillPlan plan = plan(layout, rows, multiprocessors);
     int stages = stages(layout);
@@ -176,7 +152,7 @@ public final class PrefillGemm {
         stages,
         layout.zeroKind().ordinal(),
         layout.scaleType() == TwoByteFloat.BF16 ? 1 : 0,
-        scaleExponent);
+        weight.scaleExponent());
   }
 
   private void check(GemmEpilogue epilogue, TiledActivations x, DeviceWeight weight, int rows) {

@@ -4,35 +4,40 @@ import io.sailfish.kernels.KernelException;
 import io.sailfish.kernels.format.TwoByteFloat;
 import io.sailfish.kernels.format.packed.LutTables;
 import io.sailfish.kernels.format.packed.PackedLayout;
-import java.util.ArrayList;
-import java.util.List;
 
 /**
  * y = x · Wᵀ with packed weights, on one stream: picks the kernel, refuses wrong arguments before
  * the launch. A row's result depends on that row alone, bit for bit.
  *
- * <p>A weight kind has one family of kernels for every number of rows, so that the order of sums
- * never changes with the batch.
- *
- * <p>Owns the kernels' workspace. Blocks of a decode product wait for each other across the grid,
- * so products of two streams of a card must never run side by side: one such object a card.
+ * <p>Tiles of up to 64 rows go to {@link DecodeGemm}, tiles of 128 to {@link PrefillGemm}: the same
+ * bits. What has no kernel of its own goes to {@link PortableGemm}, whatever the number of rows.
  */
 public final class QuantGemm implements AutoCloseable {
   private static final String OPERATOR = "gemm";
 
-  /** The decode kernels use Hopper's bulk copies. */
-  private static final int DECODE_COMPUTE_CAPABILITY = 90;
+  /** The kernels of their own use Hopper's instructions. */
+  private static final int OWN_COMPUTE_CAPABILITY = 90;
 
-  /** What a workspace byte holds when it is empty; no sum has these bits. */
-  private static final int EMPTY = 0xff;
+  private static final int MAX_PARTS = 4;
+  private static final long SUM_BYTES = 128L * 128 * Float.BYTES;
 
   private final CudaStream stream;
-
-  /** The last one is in use; older ones stay, because captured graphs know their addresses. */
-  private final List<DeviceBuffer> workspaces = new ArrayList<>();
+  private final PrefillGemm prefill;
+  private final MemoryScope workspace;
 
   public QuantGemm(CudaStream stream) {
     this.stream = stream;
+    CudaDevice device = stream.device();
+    int multiprocessors = device.properties().multiprocessors();
+    workspace = device.memory().scope();
+    // A product leaves less than one tile a multiprocessor to be split.
+    DeviceBuffer partials =
+        workspace.allocate(multiprocessors * MAX_PARTS * SUM_BYTES, "prefill partial sums");
+    DeviceBuffer arrivals =
+        workspace.allocate(PrefillGemm.arrivalBytes(multiprocessors), "prefill arrivals");
+    stream.fill(arrivals.address(), 0, arrivals.bytes());
+    prefill =
+        new PrefillGemm(stream, new PrefillGemm.Workspace(partials.address(), arrivals.address()));
   }
 
   /** Whether this card has kernels for packed weights at all. */
@@ -40,37 +45,14 @@ public final class QuantGemm implements AutoCloseable {
     return stream.device().properties().computeCapability() >= PortableGemm.MIN_COMPUTE_CAPABILITY;
   }
 
-  /**
-   * Whether the decode kernels serve such weights; then they serve every number of rows. Only
-   * entries that were held against the reference on a card are chosen, the portable kernels do the
-   * rest.
-   */
-  private boolean hasOwnFamily(PackedLayout layout, TwoByteFloat activations, int tables) {
-    boolean checkedOnACard =
-        activations == TwoByteFloat.F16 && layout.scaleRowsPerBlock() == 1 && !layout.hasZeros();
-    return checkedOnACard
-        && stream.device().properties().computeCapability() == DECODE_COMPUTE_CAPABILITY
+  private boolean hasOwnKernels(PackedLayout layout, TwoByteFloat activations, int tables) {
+    return stream.device().properties().computeCapability() == OWN_COMPUTE_CAPABILITY
         && DecodeGemm.supports(layout, activations, tables);
   }
 
-  /**
-   * Makes room for products with such weights of up to {@code rows} rows. Call it at load: memory
-   * cannot be taken while a graph is captured.
-   */
-  public void reserve(PackedLayout layout, TwoByteFloat activations, int rows) {
-    if (!hasOwnFamily(layout, activations, 1)) {
-      return;
-    }
-    long bytes = DecodeGemm.partialBytes(stream, layout, TiledActivations.tileRowsFor(rows));
-    if (bytes > reservedBytes()) {
-      DeviceBuffer buffer = stream.device().memory().allocate(bytes, "gemm workspace");
-      stream.fill(buffer.address(), EMPTY, buffer.bytes());
-      workspaces.add(buffer);
-    }
-  }
-
-  private long reservedBytes() {
-    return workspaces.isEmpty() ? 0 : workspaces.get(workspaces.size() - 1).bytes();
+  /** Whether tiles of {@value PrefillGemm#TILE_ROWS} rows are taken for such weights. */
+  public boolean takesPromptTiles(PackedLayout layout, TwoByteFloat activations, int tables) {
+    return !hasOwnKernels(layout, activations, tables) || prefill.supports(layout, activations);
   }
 
   /** y[M, N] = x[M, K] · Wᵀ. */
@@ -91,18 +73,17 @@ public final class QuantGemm implements AutoCloseable {
           "sm_" + PortableGemm.MIN_COMPUTE_CAPABILITY + " or later",
           "sm_" + stream.device().properties().computeCapability());
     }
-    check(epilogue, x, weight, rows, TiledActivations.tileRowsFor(rows));
-    if (!hasOwnFamily(layout, x.type(), weight.tables())) {
+    boolean promptTiles = x.tileRows() == PrefillGemm.TILE_ROWS;
+    int tileRows = promptTiles ? PrefillGemm.TILE_ROWS : TiledActivations.tileRowsFor(rows);
+    check(epilogue, x, weight, rows, tileRows);
+    if (!hasOwnKernels(layout, x.type(), weight.tables())) {
       PortableGemm.launch(stream, epilogue, x, weight, rows);
-      return;
-    }
-    if (DecodeGemm.partialBytes(stream, layout, x.tileRows()) > reservedBytes()) {
-      throw new KernelException(
-          OPERATOR, "workspace", "reserve() before the first product", reservedBytes() + " bytes");
-    }
-    long partials = workspaces.get(workspaces.size() - 1).address();
-    for (int tile = 0; tile < (rows - 1) / x.tileRows() + 1; tile++) {
-      DecodeGemm.launch(stream, epilogue.tile(tile), x.tile(tile), weight, partials);
+    } else if (promptTiles) {
+      prefill.launch(epilogue, x, weight, rows);
+    } else {
+      for (int tile = 0; tile < (rows - 1) / tileRows + 1; tile++) {
+        DecodeGemm.launch(stream, epilogue.tile(tile), x.tile(tile), weight);
+      }
     }
   }
 
@@ -124,7 +105,6 @@ public final class QuantGemm implements AutoCloseable {
 
   @Override
   public void close() {
-    workspaces.forEach(DeviceBuffer::close);
-    workspaces.clear();
+    workspace.close();
   }
 }

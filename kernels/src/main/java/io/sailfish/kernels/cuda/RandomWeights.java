@@ -35,9 +35,9 @@ public final class RandomWeights {
     float base = (float) (1 / (CODE_DEVIATION * Math.sqrt(inputs)));
     MemoryProbe.fillW4(
         stream, buffer.address(), layout.bytes() / layout.blockBytes(), seed++, base);
-    backend.reserve(layout);
-    DeviceWeight weight = DeviceWeight.integer(name, layout, buffer.address());
-    return new PackedMatrix(gated, weight, PrefillGemm.scaleExponent(base * 1.5f));
+    DeviceWeight weight =
+        DeviceWeight.integer(name, layout, buffer.address(), ScaleExponent.of(base * 1.5f));
+    return new PackedMatrix(gated, weight);
   }
 
   /** Dense fp16. Both sizes are multiples of 128. */

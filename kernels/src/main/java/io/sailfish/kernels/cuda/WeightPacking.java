@@ -11,7 +11,6 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 
 /**
@@ -49,9 +48,7 @@ final class WeightPacking {
         gated
             ? FusedCodes.interleaved(codes.get(0), codes.get(1))
             : FusedCodes.stacked(codes, parts.stream().mapToInt(WeightSource::rows).toArray());
-    LargestScale watched = new LargestScale(matrix, layout);
-    DeviceWeight weight = upload.upload(name, layout, watched, null, scope);
-    return new PackedMatrix(gated, weight, PrefillGemm.scaleExponent(watched.value()));
+    return new PackedMatrix(gated, upload.upload(name, layout, matrix, null, scope));
   }
 
   /** The same as dense fp16. */
@@ -106,46 +103,5 @@ final class WeightPacking {
     ByteBuffer encoded = ByteBuffer.allocate(rowBytes).order(ByteOrder.LITTLE_ENDIAN);
     source.readRows(row, 1, encoded);
     source.format().codec().decode(encoded, 0, values, 0, source.cols());
-  }
-
-  /** Hands a matrix on and remembers its largest scale in magnitude. */
-  private static final class LargestScale implements CodeMatrix {
-    private final CodeMatrix matrix;
-    private final PackedLayout layout;
-
-    /** Bits of a non-negative float, which order as the floats do. */
-    private final AtomicInteger largest = new AtomicInteger();
-
-    LargestScale(CodeMatrix matrix, PackedLayout layout) {
-      this.matrix = matrix;
-      this.layout = layout;
-    }
-
-    float value() {
-      return Float.intBitsToFloat(largest.get());
-    }
-
-    @Override
-    public void codes(int output, byte[] dst, int dstOffset) {
-      matrix.codes(output, dst, dstOffset);
-    }
-
-    @Override
-    public void scales(int output, short[] dst, int dstOffset) {
-      matrix.scales(output, dst, dstOffset);
-      int own = 0;
-      for (int group = 0; group < layout.groups(); group++) {
-        float scale = Math.abs(layout.scaleType().decode(dst[dstOffset + group]));
-        own = Math.max(own, Float.floatToIntBits(scale));
-      }
-      if (own > largest.get()) { // once a row at most: all cores share this
-        largest.accumulateAndGet(own, Math::max);
-      }
-    }
-
-    @Override
-    public void zeros(int output, short[] dst, int dstOffset) {
-      matrix.zeros(output, dst, dstOffset);
-    }
   }
 }

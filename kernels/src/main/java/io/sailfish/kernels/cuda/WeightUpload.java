@@ -41,9 +41,10 @@ public final class WeightUpload implements AutoCloseable {
     DeviceBuffer blocks = scope.allocate(layout.bytes(), name);
     // Panels come from many threads; the copies are queued by one at a time, each a run of its own.
     CudaDevice device = stream.device();
+    ScaleExponent scales = new ScaleExponent(matrix, layout);
     PackedCodec.pack(
         layout,
-        matrix,
+        scales,
         (panel, offset, bytes) -> {
           synchronized (this) {
             device.makeCurrent();
@@ -52,7 +53,7 @@ public final class WeightUpload implements AutoCloseable {
         });
     device.makeCurrent();
     if (tables == null) {
-      return DeviceWeight.integer(name, layout, blocks.address());
+      return DeviceWeight.integer(name, layout, blocks.address(), scales.value(null));
     }
     tables.requireFits(layout);
     DeviceBuffer values = scope.allocate(2L * tables.encoded().length, name + " tables");
@@ -60,7 +61,8 @@ public final class WeightUpload implements AutoCloseable {
         ByteBuffer.allocate(2 * tables.encoded().length).order(ByteOrder.LITTLE_ENDIAN);
     encoded.asShortBuffer().put(tables.encoded());
     send(encoded.array(), encoded.capacity(), values.address());
-    return new DeviceWeight(name, layout, blocks.address(), values.address(), tables.count());
+    return new DeviceWeight(
+        name, layout, blocks.address(), values.address(), tables.count(), scales.value(tables));
   }
 
   /** Queues a copy of heap bytes of any length. */

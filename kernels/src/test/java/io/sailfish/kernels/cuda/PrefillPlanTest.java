@@ -77,15 +77,6 @@ class PrefillPlanTest {
   }
 
   @Test
-  void scalesKeepTheirBits() {
-    assertEquals(30, PrefillGemm.scaleExponent(0f));
-    assertEquals(23, PrefillGemm.scaleExponent(0x1p-8f));
-    assertEquals(0, PrefillGemm.scaleExponent(65504f));
-    assertThrows(KernelException.class, () -> PrefillGemm.scaleExponent(70000f));
-    assertThrows(KernelException.class, () -> PrefillGemm.scaleExponent(Float.NaN));
-  }
-
-  @Test
   void refusesPartsThatWouldNotHoldThePaddedColumns() {
     TiledActivations q = new TiledActivations(TwoByteFloat.F16, 128, 1, 192, 128);
     TiledActivations k = new TiledActivations(TwoByteFloat.F16, 128, 1, 128, 128);

@@ -17,7 +17,7 @@ import org.junit.jupiter.api.Test;
 class QuantGemmTest {
   private static final long ADDRESS = 1 << 20;
   private static final DeviceWeight WEIGHT =
-      DeviceWeight.integer("q_proj", layout(256, 576), ADDRESS);
+      DeviceWeight.integer("q_proj", layout(256, 576), ADDRESS, 20);
 
   private static PackedLayout layout(int outputs, int inputs) {
     return new PackedLayout(
@@ -86,10 +86,11 @@ class QuantGemmTest {
         () -> new TiledActivations(TwoByteFloat.F16, 8, 1, 64, ADDRESS + 64));
     refused("tileRows", () -> f16(12, 1, 64));
     refused("cols", () -> f16(8, 1, 0));
-    refused("weight w: address", () -> DeviceWeight.integer("w", layout(1, 1), ADDRESS + 4));
+    refused("weight w: address", () -> DeviceWeight.integer("w", layout(1, 1), ADDRESS + 4, 0));
+    refused("weight w: scaleExponent", () -> DeviceWeight.integer("w", layout(1, 1), ADDRESS, 31));
     PackedLayout lut =
         new PackedLayout(PackedCode.LUT3, ZeroKind.SYMMETRIC, 1, 1, 128, TwoByteFloat.F16);
-    refused("weight w: tables", () -> new DeviceWeight("w", lut, ADDRESS, 0, 1));
+    refused("weight w: tables", () -> new DeviceWeight("w", lut, ADDRESS, 0, 1, 0));
   }
 
   @Test

@@ -1,49 +1,14 @@
-// Types, dequantisation and wgmma m64n128k16 of gemm_prefill_sm90.cu: A (weights) in registers, B (activations tiled [k/8][rows][8]) in shared memory.
+// How the codes of a packed block (docs/adr/0001) become weights of the activations' type, scaled and rounded once, on their way into A fragments. The same for
+// every product on Hopper, so that a weight has the same bits in all of them.
 #pragma once
-#include <cuda_bf16.h>
-#include <cuda_fp16.h>
-#include <stdint.h>
+#include "../common/async.cuh"
+#include "../common/mma.cuh"
 
-// Pairs of an activation type as 32 bits, the first in the low half.
-struct F16 {
-  static __device__ __forceinline__ uint32_t pack(float lo, float hi) {
-    __half2 h = __floats2half2_rn(lo, hi);
-    return *reinterpret_cast<uint32_t*>(&h);
-  }
-  static __device__ __forceinline__ float2 unpack(uint32_t v) { return __half22float2(*reinterpret_cast<__half2*>(&v)); }
-};
-struct Bf16 {
-  static __device__ __forceinline__ uint32_t pack(float lo, float hi) {
-    __nv_bfloat162 h = __floats2bfloat162_rn(lo, hi);
-    return *reinterpret_cast<uint32_t*>(&h);
-  }
-  static __device__ __forceinline__ float2 unpack(uint32_t v) { return make_float2(__uint_as_float(v << 16), __uint_as_float(v & 0xffff0000u)); }
-};
-
-__device__ __forceinline__ void wgmmaFence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
-__device__ __forceinline__ void wgmmaCommit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
-template <int n> __device__ __forceinline__ void wgmmaWait() { asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(n) : "memory"); }
-
-// Descriptor of operand B without swizzle: core matrices of 8 rows by 16 bytes, 128 bytes apart along the rows, rows * 16 along k.
-__device__ __forceinline__ uint64_t operandB(uint32_t address, int rows) {
-  return (uint64_t)((address & 0x3ffff) >> 4) | (uint64_t)(rows * 16 >> 4) << 16 | (uint64_t)(128 >> 4) << 32;
-}
-// What one k16 step adds to a descriptor.
-template <int rows> constexpr int K_STEP = rows * 32 >> 4;
-
-#define WGMMA_QUAD(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
-#define WGMMA_N128(type)                                                                                                                        \
-  asm volatile("{.reg .pred p; setp.ne.b32 p,%69,0; wgmma.mma_async.sync.aligned.m64n128k16.f32." type "." type                               \
-               " {%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31,"       \
-               "%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,"   \
-               "%63},{%64,%65,%66,%67},%68,p,1,1,0;}"                                                                                          \
-               : WGMMA_QUAD(0), WGMMA_QUAD(4), WGMMA_QUAD(8), WGMMA_QUAD(12), WGMMA_QUAD(16), WGMMA_QUAD(20), WGMMA_QUAD(24), WGMMA_QUAD(28),   \
-                 WGMMA_QUAD(32), WGMMA_QUAD(36), WGMMA_QUAD(40), WGMMA_QUAD(44), WGMMA_QUAD(48), WGMMA_QUAD(52), WGMMA_QUAD(56),                \
-                 WGMMA_QUAD(60)                                                                                                                 \
-               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"((int)accumulate))
+enum ZeroKind : int { ZERO_SYMMETRIC = 0, ZERO_POINT = 1, ZERO_OFFSET = 2 };
 
 template <class To> __device__ __forceinline__ To as(uint32_t v) { return *reinterpret_cast<To*>(&v); }
 template <class From> __device__ __forceinline__ uint32_t bitsOf(From v) { return *reinterpret_cast<uint32_t*>(&v); }
+__device__ __forceinline__ float powerOfTwo(int exponent) { return __int_as_float((127 + exponent) << 23); }
 
 __device__ __forceinline__ __half2 lowTwice(__half2 v) { return __low2half2(v); }
 __device__ __forceinline__ __half2 highTwice(__half2 v) { return __high2half2(v); }
@@ -60,14 +25,14 @@ template <class Pair> struct GroupScale {
 // where they are, spell a subnormal (rows r: code * 2^-24 in fp16, 2^-133 in bf16; rows r+8: 16 times that), and one FMA makes
 // (code - 8) * scale * 2^-lift of it, rounded once; `-8 * scale` is exact. The powers of two come back in fp32 on the finished sum (`lift`).
 // With zeros that offset would be rounded, so there the code is first made a number, exactly, and lift is 0.
-struct WgmmaF16 : F16 {
+struct WeightsF16 : F16 {
   using Pair = __half2;
-  static __device__ __forceinline__ void wgmma(float (&d)[64], const uint32_t* a, uint64_t b, bool accumulate) { WGMMA_N128("f16"); }
   // scaleExponent: max |scale| * 2^scaleExponent <= 65504, so that small scales keep their bits in fp16.
   static __device__ __forceinline__ int scalePower(int scaleExponent) { return scaleExponent; }
   static __device__ __forceinline__ int lift(int scaleExponent) { return 24 - scaleExponent; }
+  static __device__ __forceinline__ int tablePower(int scaleExponent) { return scaleExponent; }
   static __device__ __forceinline__ Pair fromStored(uint32_t v, bool bf16, int exponent) {
-    const float power = __int_as_float((127 + exponent) << 23);
+    const float power = powerOfTwo(exponent);
     const float2 f = bf16 ? Bf16::unpack(v) : F16::unpack(v);
     return __floats2half2_rn(f.x * power, f.y * power);
   }
@@ -89,14 +54,14 @@ struct WgmmaF16 : F16 {
   }
 };
 
-struct WgmmaBf16 : Bf16 {
+struct WeightsBf16 : Bf16 {
   using Pair = __nv_bfloat162;
-  static __device__ __forceinline__ void wgmma(float (&d)[64], const uint32_t* a, uint64_t b, bool accumulate) { WGMMA_N128("bf16"); }
   // bf16 has exponents to spare: no need to know the scales.
   static __device__ __forceinline__ int scalePower(int) { return 120; }
   static __device__ __forceinline__ int lift(int) { return 133 - 120; }
+  static __device__ __forceinline__ int tablePower(int) { return 0; }
   static __device__ __forceinline__ Pair fromStored(uint32_t v, bool bf16, int exponent) {
-    const float power = __int_as_float((127 + exponent) << 23);
+    const float power = powerOfTwo(exponent);
     const float2 f = bf16 ? Bf16::unpack(v) : F16::unpack(v);
     return __floats2bfloat162_rn(f.x * power, f.y * power);
   }
@@ -120,7 +85,15 @@ struct WgmmaBf16 : Bf16 {
   }
 };
 
-// From the stored words (columns n0, n1) of a block's scales and zeros. zeroKind as in docs/adr/0001: 1 zero point, 2 offset.
+// Second values of columns n0, n1 into g.
+template <class T> __device__ __forceinline__ void takeZeros(GroupScale<typename T::Pair>& g, uint32_t zero, int zeroKind, bool bf16) {
+  using Pair = typename T::Pair;
+  const Pair z = T::fromStored(zero, bf16, 0), none = as<Pair>(0u), z0 = lowTwice(z), z1 = highTwice(z);
+  g.zero0 = zeroKind == ZERO_POINT ? z0 : none, g.zero1 = zeroKind == ZERO_POINT ? z1 : none;
+  g.offset0 = zeroKind == ZERO_OFFSET ? z0 : none, g.offset1 = zeroKind == ZERO_OFFSET ? z1 : none;
+}
+
+// From the stored words (columns n0, n1) of a block's scales and zeros, for integer codes.
 template <class T, bool ZEROS> __device__ __forceinline__ GroupScale<typename T::Pair> groupScale(uint32_t scale, uint32_t zero, int zeroKind, bool bf16, int scaleExponent) {
   using Pair = typename T::Pair;
   GroupScale<Pair> g;
@@ -128,9 +101,7 @@ template <class T, bool ZEROS> __device__ __forceinline__ GroupScale<typename T:
   g.scale0 = lowTwice(s);
   if (ZEROS) {
     g.scale1 = highTwice(s);
-    const Pair z = T::fromStored(zero, bf16, 0), none = as<Pair>(0u), z0 = lowTwice(z), z1 = highTwice(z);
-    g.zero0 = zeroKind == 1 ? z0 : none, g.zero1 = zeroKind == 1 ? z1 : none;
-    g.offset0 = zeroKind == 2 ? z0 : none, g.offset1 = zeroKind == 2 ? z1 : none;
+    takeZeros<T>(g, zero, zeroKind, bf16);
   } else {
     const Pair o = __hmul2(s, as<Pair>(T::minusEightSteps));
     g.scale1 = highTwice(__hmul2(s, as<Pair>(T::sixteenth)));
@@ -138,3 +109,35 @@ template <class T, bool ZEROS> __device__ __forceinline__ GroupScale<typename T:
   }
   return g;
 }
+
+__device__ __forceinline__ void pinWords(uint4& v) { asm volatile("" : "+r"(v.x), "+r"(v.y), "+r"(v.z), "+r"(v.w)); }
+
+// The codes of 16 columns by 128 inputs that belong to a lane; `thread` = its place among the 128 threads of a half.
+struct Codes4 {
+  uint4 v[2];
+  __device__ __forceinline__ void load(uint32_t half, int thread) { v[0] = loadSharedWords(half + thread * 16), v[1] = loadSharedWords(half + 2048 + thread * 16); }
+  __device__ __forceinline__ uint32_t step(int i) const {
+    const uint4& u = v[i / 4];
+    return i % 4 == 0 ? u.x : i % 4 == 1 ? u.y : i % 4 == 2 ? u.z : u.w;
+  }
+  __device__ __forceinline__ uint32_t any() const { return v[0].x ^ v[1].w; }
+  // What is made of the codes is made after this point.
+  __device__ __forceinline__ void pin() { pinWords(v[0]), pinWords(v[1]); }
+};
+
+// Integer codes of 4 bits.
+template <class T, bool ZEROS> struct IntegerWeights {
+  using Type = T;
+  using Codes = Codes4;
+  using Scale = GroupScale<typename T::Pair>;
+  static constexpr int bits = 4, sharedBytes = 0;
+  static constexpr bool zeros = ZEROS, perStrip = false;
+  __device__ __forceinline__ IntegerWeights(const void*, int, uint32_t, int) {}
+  static __device__ __forceinline__ void prepare(const void*, uint32_t) {}
+  __device__ __forceinline__ void select(int) {}
+  static __device__ __forceinline__ Scale scale(uint32_t scale, uint32_t zero, int zeroKind, bool bf16, int scaleExponent) {
+    return groupScale<T, ZEROS>(scale, zero, zeroKind, bf16, scaleExponent);
+  }
+  static __device__ __forceinline__ float lift(int scaleExponent) { return ZEROS ? 1.f : powerOfTwo(T::lift(scaleExponent)); }
+  __device__ __forceinline__ void fragment(uint32_t* a, const Codes& c, int i, const Scale& g) const { T::template weights<ZEROS>(a, c.step(i), g); }
+};

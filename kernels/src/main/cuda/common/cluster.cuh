@@ -1,0 +1,19 @@
+// Clusters of sm_90: the barrier of all threads, and shared memory of the other CTAs. One PTX instruction each.
+#pragma once
+#include <stdint.h>
+
+__device__ __forceinline__ void clusterArrive() { asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory"); }
+__device__ __forceinline__ void clusterWait() { asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory"); }
+// The address of a CTA's shared memory as the whole cluster knows it.
+__device__ __forceinline__ uint32_t peerAddress(uint32_t address, uint32_t rank) {
+  uint32_t r;
+  asm("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(r) : "r"(address), "r"(rank));
+  return r;
+}
+// A store that counts its bytes on an mbarrier of the CTA that it goes to.
+__device__ __forceinline__ void sendPeer(uint32_t to, float4 v, uint32_t bar) {
+  asm volatile("st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v4.f32 [%0], {%1,%2,%3,%4}, [%5];"
+               ::"r"(to), "f"(v.x), "f"(v.y), "f"(v.z), "f"(v.w), "r"(bar) : "memory");
+}
+// No fence: says that something has been read, not that something has been written.
+__device__ __forceinline__ void arrivePeer(uint32_t bar) { asm volatile("mbarrier.arrive.shared::cluster.b64 _, [%0];" ::"r"(bar) : "memory"); }
