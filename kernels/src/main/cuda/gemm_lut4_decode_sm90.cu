@@ -3,6 +3,5 @@
 #include "gemm/decode_entries.cuh"
 #include "gemm/lut.cuh"
 
-DECODE_ROWS(gemm_lut4_f16_g128, 1, Lut4<WeightsF16, false>)
-DECODE_ROWS(gemm_lut4_f16_g32, 4, Lut4<WeightsF16, false>)
-DECODE_ROWS(gemm_lut4_bf16_g128, 1, Lut4<WeightsBf16, false>)
+DECODE_ROWS(gemm_lut4_f16_g128, 1, Lut4<WeightsF16>)
+DECODE_ROWS(gemm_lut4_f16_g32, 4, Lut4<WeightsF16>)

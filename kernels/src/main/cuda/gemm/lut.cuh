@@ -5,35 +5,28 @@
 #pragma once
 #include "weights.cuh"
 
-// The scale of a pair from a table: scale * value, scale * (value - zero) or scale * value + zero, rounded once.
-template <class T, bool ZEROS> struct TableScale {
+// The scale of a pair from a table, rounded once.
+template <class T> struct TableScale {
   using Type = T;
   using Pair = typename T::Pair;
   using Scale = GroupScale<Pair>;
-  static constexpr bool zeros = ZEROS;
-  static __device__ __forceinline__ Scale scale(uint32_t scale, uint32_t zero, int zeroKind, bool bf16, int scaleExponent) {
+  static constexpr bool zeros = false;
+  static __device__ __forceinline__ Scale scale(uint32_t scale, uint32_t, int, bool bf16, int scaleExponent) {
     Scale g;
-    const Pair s = T::fromStored(scale, bf16, ZEROS ? 0 : T::tablePower(scaleExponent));
+    const Pair s = T::fromStored(scale, bf16, T::tablePower(scaleExponent));
     g.scale0 = lowTwice(s), g.scale1 = highTwice(s);
-    if (ZEROS) takeZeros<T>(g, zero, zeroKind, bf16);
     return g;
   }
-  static __device__ __forceinline__ float lift(int scaleExponent) { return ZEROS ? 1.f : powerOfTwo(-T::tablePower(scaleExponent)); }
+  static __device__ __forceinline__ float lift(int scaleExponent) { return powerOfTwo(-T::tablePower(scaleExponent)); }
   // The four registers of a fragment; even ones belong to column n0, odd ones to n1.
   static __device__ __forceinline__ void apply(uint32_t* a, const Scale& g) {
 #pragma unroll
-    for (int j = 0; j < 4; j++) {
-      const Pair s = j % 2 == 0 ? g.scale0 : g.scale1;
-      if (ZEROS)
-        a[j] = bitsOf(__hfma2(__hsub2(as<Pair>(a[j]), j % 2 == 0 ? g.zero0 : g.zero1), s, j % 2 == 0 ? g.offset0 : g.offset1));
-      else
-        a[j] = bitsOf(__hmul2(as<Pair>(a[j]), s));
-    }
+    for (int j = 0; j < 4; j++) a[j] = bitsOf(__hmul2(as<Pair>(a[j]), j % 2 == 0 ? g.scale0 : g.scale1));
   }
 };
 
 // tables: [numTables][16] of the activations' type; one table, as the pair table serves the whole launch.
-template <class T, bool ZEROS> struct Lut4 : TableScale<T, ZEROS> {
+template <class T> struct Lut4 : TableScale<T> {
   using Codes = Codes4;
   static constexpr int bits = 4, sharedBytes = 32768;
   static constexpr bool perStrip = false;
@@ -49,7 +42,7 @@ template <class T, bool ZEROS> struct Lut4 : TableScale<T, ZEROS> {
     }
   }
   __device__ __forceinline__ void select(int) {}
-  __device__ __forceinline__ void fragment(uint32_t* a, const Codes& c, int i, const typename TableScale<T, ZEROS>::Scale& g) const {
+  __device__ __forceinline__ void fragment(uint32_t* a, const Codes& c, int i, const typename TableScale<T>::Scale& g) const {
     const uint32_t w = c.step(i);
 #pragma unroll
     for (int j = 0; j < 4; j++) {
@@ -91,7 +84,7 @@ struct Codes2 {
 };
 
 // tables: [numTables][8] or [4]; numTables = 1, or one for each strip of 64 columns.
-template <int BITS, class C, class T, bool ZEROS> struct PermuteTable : TableScale<T, ZEROS> {
+template <int BITS, class C, class T> struct PermuteTable : TableScale<T> {
   using Codes = C;
   static constexpr int bits = BITS, sharedBytes = 0, WORDS = BITS == 3 ? 2 : 1;
   static constexpr bool perStrip = true;  // a strip may have a table of its own
@@ -116,11 +109,11 @@ template <int BITS, class C, class T, bool ZEROS> struct PermuteTable : TableSca
     const uint32_t l = __byte_perm(low[0], low[WORDS - 1], codes), h = __byte_perm(high[0], high[WORDS - 1], codes);
     a0 = __byte_perm(l, h, 0x5140), a1 = __byte_perm(l, h, 0x7362);
   }
-  __device__ __forceinline__ void fragment(uint32_t* a, const Codes& c, int i, const typename TableScale<T, ZEROS>::Scale& g) const {
+  __device__ __forceinline__ void fragment(uint32_t* a, const Codes& c, int i, const typename TableScale<T>::Scale& g) const {
     const uint32_t codes = c.step(i);
     four(a[0], a[1], codes), four(a[2], a[3], codes >> 16);
     this->apply(a, g);
   }
 };
-template <class T, bool ZEROS> using Lut3 = PermuteTable<3, Codes3, T, ZEROS>;
-template <class T, bool ZEROS> using Lut2 = PermuteTable<2, Codes2, T, ZEROS>;
+template <class T> using Lut3 = PermuteTable<3, Codes3, T>;
+template <class T> using Lut2 = PermuteTable<2, Codes2, T>;

@@ -85,12 +85,15 @@ struct WeightsBf16 : Bf16 {
   }
 };
 
-// Second values of columns n0, n1 into g.
+// Second values of columns n0, n1 into g, whose scales are there. Of a zero point the whole part comes off the code, exactly, and the rest goes into the offset: one rounding.
 template <class T> __device__ __forceinline__ void takeZeros(GroupScale<typename T::Pair>& g, uint32_t zero, int zeroKind, bool bf16) {
+  const float2 z = bf16 ? Bf16::unpack(zero) : F16::unpack(zero), s = make_float2(T::unpack(bitsOf(g.scale0)).x, T::unpack(bitsOf(g.scale1)).x);
+  const bool point = zeroKind == ZERO_POINT;
+  const float2 whole = make_float2(point ? rintf(z.x) : 0.f, point ? rintf(z.y) : 0.f);
+  const uint32_t zeros = T::pack(whole.x, whole.y), offsets = T::pack(point ? (whole.x - z.x) * s.x : z.x, point ? (whole.y - z.y) * s.y : z.y);
   using Pair = typename T::Pair;
-  const Pair z = T::fromStored(zero, bf16, 0), none = as<Pair>(0u), z0 = lowTwice(z), z1 = highTwice(z);
-  g.zero0 = zeroKind == ZERO_POINT ? z0 : none, g.zero1 = zeroKind == ZERO_POINT ? z1 : none;
-  g.offset0 = zeroKind == ZERO_OFFSET ? z0 : none, g.offset1 = zeroKind == ZERO_OFFSET ? z1 : none;
+  g.zero0 = lowTwice(as<Pair>(zeros)), g.zero1 = highTwice(as<Pair>(zeros));
+  g.offset0 = lowTwice(as<Pair>(offsets)), g.offset1 = highTwice(as<Pair>(offsets));
 }
 
 // From the stored words (columns n0, n1) of a block's scales and zeros, for integer codes.

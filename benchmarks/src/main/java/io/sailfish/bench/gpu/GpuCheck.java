@@ -96,7 +96,9 @@ public final class GpuCheck {
       }
       differing += oddValues(checker, all, checkCase);
       for (int row : new int[] {1, 16, max}) {
-        if (row <= max && checkCase.outputs() >= 64 && checkCase.outputs() % 8 == 0) {
+        // A gate's product is the square of a scale: at the edges of the range fp16 cannot hold it.
+        boolean ordinary = checkCase.scaleFactor() == 1 && checkCase.outputs() % 8 == 0;
+        if (row <= max && ordinary && checkCase.outputs() >= 64) {
           error = worse(error, checker.epilogueError(row));
         }
       }

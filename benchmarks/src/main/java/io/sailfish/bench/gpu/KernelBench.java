@@ -77,7 +77,7 @@ public final class KernelBench {
 
   private static Chain eightB(
       String name, PackedCode code, ZeroKind zero, int group, TwoByteFloat type) {
-    WeightKind kind = new WeightKind(code, zero, group, type, TwoByteFloat.F16);
+    WeightKind kind = new WeightKind(code, zero, group, type, type);
     return new Chain(name, kind, LayerSet.LLAMA_8B, new int[] {1, 16, 32, 64});
   }
 

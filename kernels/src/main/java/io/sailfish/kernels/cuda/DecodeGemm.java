@@ -3,7 +3,6 @@ package io.sailfish.kernels.cuda;
 import io.sailfish.kernels.format.TwoByteFloat;
 import io.sailfish.kernels.format.packed.PackedCode;
 import io.sailfish.kernels.format.packed.PackedLayout;
-import io.sailfish.kernels.format.packed.ZeroKind;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -67,8 +66,7 @@ final class DecodeGemm {
     boolean half = type == TwoByteFloat.F16;
     return switch (code) {
       case W4 -> half || scaleRows == 1;
-      case LUT4 -> !zeros && (scaleRows == 1 || half && scaleRows == 4);
-      case LUT3, LUT2 -> zeros ? half && scaleRows == 1 : scaleRows == 1 || half && scaleRows == 4;
+      case LUT4, LUT3, LUT2 -> half && !zeros && scaleRows != 2;
     };
   }
 
@@ -79,11 +77,9 @@ final class DecodeGemm {
         && !roundsTooMuch(layout, type);
   }
 
-  /** Offsets and scales in fp16 lose too much accuracy when both are rounded to bf16. */
+  /** Scales in fp16 lose too much accuracy when they are rounded to bf16, and weights again. */
   static boolean roundsTooMuch(PackedLayout layout, TwoByteFloat activations) {
-    return layout.zeroKind() == ZeroKind.OFFSET
-        && activations == TwoByteFloat.BF16
-        && layout.scaleType() == TwoByteFloat.F16;
+    return activations == TwoByteFloat.BF16 && layout.scaleType() == TwoByteFloat.F16;
   }
 
   private static KernelSpec spec(
