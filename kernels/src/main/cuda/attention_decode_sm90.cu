@@ -3,8 +3,8 @@
 // Operands: qkv tiled fp16 rows (heads + 2 kvHeads) * headDim, y tiled fp16 rows heads * headDim (padding untouched), cache: the layer's keys and values
 //   (ops/rows.cuh), blockTables [sequences][stride]. A row with a negative position gives zeros. headDim: a multiple of 8 up to 128; entry _dD serves head dims
 //   D-15 .. D. Accuracy: weights and values fp16, sums fp32.
-// Work: a block has one row, one kv head (up to 8 of its query heads) and one span of the sequence. A row has S = min(64, ceil((position + 1) / 256)) spans; of its
-//   B blocks of 16 tokens span i has [i B / S, (i + 1) B / S): functions of the row alone. Warp w of four has the blocks w, w + 4, ... of the span, two of them
+// Work: a block has one row, one kv head (up to 8 of its query heads) and one span of the sequence. A row of up to 1024 tokens has S = 1 span, a longer one min(64, ceil(tokens / 512)); of
+//   its B blocks of 16 tokens span i has [i B / S, (i + 1) B / S): functions of the row alone. Warp w of four has the blocks w, w + 4, ... of the span, two of them
 //   under way in shared memory of its own, and a running softmax of its own; the warps are added in order, then the spans in order by the last block of the row
 //   to arrive. So a row's bits depend on nothing but the row.
 //   Products are transposed, scores^T = K * q^T and y^T = V^T * weights^T, so that the query heads are the n8 of an mma instead of half an m16 of nothing.
@@ -15,7 +15,7 @@
 // sm_90: bulk copies. Floor: the keys and values over the memory bandwidth.
 #include "ops/attention.cuh"
 
-constexpr int SPAN = 256, WARPS = 4, SLOTS = 2, HEADS = 8, MAX_SPANS = 64;
+constexpr int WHOLE = 1024, SPAN = 512, WARPS = 4, SLOTS = 2, HEADS = 8, MAX_SPANS = 64;
 
 struct DecodeAttention {
   uint16_t* y;
@@ -123,7 +123,7 @@ template <int DIM> __device__ __forceinline__ void attend(const DecodeAttention&
     for (int i = 0; i < WARPS * SLOTS; i++) barrierInit(sharedAddress(&arrived[i / SLOTS][i % SLOTS]), 1);
     barrierInitFence();
   }
-  const int spans = min(MAX_SPANS, (length + SPAN - 1) / SPAN), allBlocks = (length + KV_TOKENS - 1) / KV_TOKENS;
+  const int spans = length <= WHOLE ? min(length, 1) : min(MAX_SPANS, (length + SPAN - 1) / SPAN), allBlocks = (length + KV_TOKENS - 1) / KV_TOKENS;
   if ((int)blockIdx.x >= spans) {  // also a row without tokens
     if (s.early) awaitPredecessor();
     if (length <= 0 && blockIdx.x == 0)

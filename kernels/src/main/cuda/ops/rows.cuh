@@ -19,10 +19,10 @@ __device__ __forceinline__ void awaitPredecessor() {
 
 struct Rows {
   uint16_t* data;
-  int tileRows, pieces;  // pieces = paddedCols / 8
+  int tileRows, pieces;  // tileRows: a power of two; pieces = paddedCols / 8
   __device__ __forceinline__ uint16_t* piece(int row, int piece) const {
-    const int tile = row / tileRows;
-    return data + (((int64_t)tile * pieces + piece) * tileRows + (row - tile * tileRows)) * 8;
+    const int tile = row >> (31 - __clz(tileRows));  // a division would cost more than what the kernels do with the piece
+    return data + (((int64_t)tile * pieces + piece) * tileRows + (row & (tileRows - 1))) * 8;
   }
 };
 

@@ -10,7 +10,10 @@ import java.util.List;
  */
 final class Attention implements AutoCloseable {
   private static final int THREADS = 128;
-  private static final int SPAN = 256;
+  /** Rows of so many tokens are one block's work: adding spans up costs more than it gains. */
+  private static final int WHOLE = 1024;
+
+  private static final int SPAN = 512;
   private static final int MAX_SPANS = 64;
   private static final int GROUP_HEADS = 8;
   private static final int PROMPT_ROWS = 64;
@@ -89,7 +92,7 @@ final class Attention implements AutoCloseable {
   /** Most spans of a row whose block table has {@code stride} entries. */
   static int spans(int stride) {
     long tokens = (long) stride * CudaKvCache.TOKENS;
-    return (int) Math.min(MAX_SPANS, (tokens - 1) / SPAN + 1);
+    return tokens <= WHOLE ? 1 : (int) Math.min(MAX_SPANS, (tokens - 1) / SPAN + 1);
   }
 
   /** Blocks of the grid that share a kv head, 8 query heads each. */
