@@ -14,6 +14,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.Set;
 import java.util.stream.IntStream;
 
 /**
@@ -30,6 +31,9 @@ public final class GpuAgreementBench {
   private static final int PROMPTS = 500;
   private static final int TOKENS = 64;
   private static final int CONTEXT = 512;
+
+  /** In the place of a token that an answer does not have; not looked at. */
+  private static final int NONE = 0;
 
   /** Logits; fp16 activations move SmolLM2's logits, of 10 to 20, by a few hundredths. */
   private static final double TOLERANCE = 0.05;
@@ -163,8 +167,9 @@ public final class GpuAgreementBench {
       return new double[0];
     }
     try (LoadedEngine cpu = LoadedEngine.load(model, config("cpu"))) {
-      int end = cpu.engine().config().stopIds().iterator().next();
+      Set<Integer> ends = cpu.engine().config().stopIds();
       List<GenerationRequest> scores = new ArrayList<>();
+      List<boolean[]> ended = new ArrayList<>();
       for (int i : differing) {
         int[] ours = card.get(i).tokens();
         int[] theirs = expected.get(i);
@@ -172,14 +177,24 @@ public final class GpuAgreementBench {
         int[] prompt =
             IntStream.concat(IntStream.of(requests.get(i).prompt()), Arrays.stream(theirs, 0, at))
                 .toArray();
-        // An answer that has ended there said the end token.
-        int[] a = {at < theirs.length ? theirs[at] : end};
-        int[] b = {at < ours.length ? ours[at] : end};
-        scores.add(GenerationRequest.score(prompt, List.of(a, b)));
+        // An answer that has ended there said one of the end tokens, the likeliest for the CPU.
+        List<int[]> said = new ArrayList<>();
+        said.add(new int[] {at < theirs.length ? theirs[at] : NONE});
+        said.add(new int[] {at < ours.length ? ours[at] : NONE});
+        ends.forEach(id -> said.add(new int[] {id}));
+        ended.add(new boolean[] {at >= theirs.length, at >= ours.length});
+        scores.add(GenerationRequest.score(prompt, said));
       }
-      return cpu.run(scores).stream()
-          .mapToDouble(result -> result.logProbs()[0] - result.logProbs()[1])
+      List<GenerationResult> results = cpu.run(scores);
+      return IntStream.range(0, scores.size())
+          .mapToDouble(i -> gap(results.get(i).logProbs(), ended.get(i)))
           .toArray();
     }
+  }
+
+  /** Logits by which the two tokens differ for the CPU. */
+  private static double gap(double[] logProbs, boolean[] ended) {
+    double end = Arrays.stream(logProbs, 2, logProbs.length).max().orElseThrow();
+    return Math.abs((ended[0] ? end : logProbs[0]) - (ended[1] ? end : logProbs[1]));
   }
 }

@@ -10,6 +10,7 @@ import java.util.List;
  */
 final class Attention implements AutoCloseable {
   private static final int THREADS = 128;
+
   /** Rows of so many tokens are one block's work: adding spans up costs more than it gains. */
   private static final int WHOLE = 1024;
 
