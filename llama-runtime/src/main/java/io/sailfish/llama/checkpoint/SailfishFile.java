@@ -17,9 +17,9 @@ import java.util.Map;
  * Our own file of a model, little endian (docs/adr/0010-own-file.md):
  *
  * <pre>
- * byte 0           8               16                    a multiple of 256
- *      | SAILFISH  | header bytes  | header, JSON | zeros | data                              |
- *                                                         | tokenizer.json | tensor | ... |
+ * byte 0           8              16           24                    a multiple of 256
+ *      | SAILFISH  | header bytes | data bytes | header, JSON | zeros | data                          |
+ *                                                                     | tokenizer.json | tensor | ... |
  * </pre>
  *
  * The header says of each tensor its format, shape, offset from the start of the data and digest. A
@@ -32,7 +32,7 @@ import java.util.Map;
 public final class SailfishFile implements AutoCloseable {
   static final String MAGIC = "SAILFISH";
   static final int VERSION = 1;
-  static final int HEADER_AT = 16;
+  static final int HEADER_AT = 24;
   private static final int ALIGNMENT = 256;
   private static final long MAX_HEADER = 64 << 20;
   private static final int MOST_DIM = 1 << 30;
@@ -97,17 +97,18 @@ public final class SailfishFile implements AutoCloseable {
           Long.toUnsignedString(length),
           "must lie in [2, %d]".formatted(Math.min(MAX_HEADER, file.size() - HEADER_AT)));
     }
+    // Before the header is parsed, which takes several times its length.
+    this.dataStart = aligned(HEADER_AT + length);
+    this.dataBytes = start.getLong(16);
+    if (dataBytes < 0 || dataBytes != file.size() - dataStart) {
+      throw fail(
+          "data bytes",
+          Long.toUnsignedString(dataBytes),
+          "after the header the file has %d: it is truncated or damaged"
+              .formatted(Math.max(0, file.size() - dataStart)));
+    }
     this.header = JsonFields.parse(file.path(), text(HEADER_AT, (int) length));
     header.integer("version", VERSION, VERSION);
-    this.dataStart = aligned(HEADER_AT + length);
-    this.dataBytes = header.bigInteger("data_bytes", 0, Long.MAX_VALUE / 2);
-    if (dataStart + dataBytes != file.size()) {
-      throw header.fail(
-          "data_bytes",
-          dataBytes,
-          "with the header the file should have %d bytes, it has %d: it is truncated or damaged"
-              .formatted(dataStart + dataBytes, file.size()));
-    }
     JsonFields entries = header.object("tensors");
     entries.keys().forEach(name -> tensors.put(name, tensor(name, entries.object(name))));
   }

@@ -102,7 +102,7 @@ public final class SailfishWriter {
         long dataStart = SailfishFile.aligned(SailfishFile.HEADER_AT + head.length);
         writeData(file, dataStart);
         // Digests have a fixed length, so the header keeps its own.
-        writeHead(file, headBytes());
+        writeHead(file, headBytes(), dataBytes);
         extend(file, dataStart + dataBytes);
         file.force(true);
       }
@@ -147,7 +147,6 @@ public final class SailfishWriter {
         at = SailfishFile.aligned(at + 4L * order.length);
       }
     }
-    header.put("data_bytes", at);
     return at;
   }
 
@@ -155,11 +154,11 @@ public final class SailfishWriter {
     return JSON.writeValueAsBytes(header);
   }
 
-  private static void writeHead(FileChannel file, byte[] head) throws IOException {
+  private static void writeHead(FileChannel file, byte[] head, long dataBytes) throws IOException {
     ByteBuffer start =
         ByteBuffer.allocate(SailfishFile.HEADER_AT + head.length).order(ByteOrder.LITTLE_ENDIAN);
     start.put(SailfishFile.MAGIC.getBytes(StandardCharsets.US_ASCII));
-    start.putLong(head.length).put(head).flip();
+    start.putLong(head.length).putLong(dataBytes).put(head).flip();
     put(file, start, 0);
   }
 

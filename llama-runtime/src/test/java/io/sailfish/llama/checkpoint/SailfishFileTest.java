@@ -172,7 +172,7 @@ class SailfishFileTest {
         "`\"rows\":512`|`\"rows\":513`|bytes",
         "`\"tokenizer_json_offset\":0`|`\"tokenizer_json_offset\":1`|multiple of 256",
         "`\"cols\":64`|`\"cols\":-4`|cols = -4",
-        "`\"data_bytes\":`|`\"data_bytez\":`|data_bytes = (none): the model needs it",
+        "`\"rows\":`|`\"rowz\":`|rows = (none): the model needs it",
         "`layers.1.down`|`layers.7.down`|layers.1.down"
       })
   void damagedHeadersAreRefusedByName(String from, String to, String message) throws Exception {
@@ -182,10 +182,12 @@ class SailfishFileTest {
 
   @Test
   void truncatedFilesAreRefused() throws Exception {
-    for (int length : new int[] {3, 8, 15, 16, 400, bytes.length / 2, bytes.length - 1}) {
+    for (int length : new int[] {3, 8, 15, 16, 23, 24, 400, bytes.length / 2, bytes.length - 1}) {
       refusal(java.util.Arrays.copyOf(bytes, length));
     }
     refusal(java.util.Arrays.copyOf(bytes, bytes.length + 1));
+    ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).putLong(16, -1);
+    assertTrue(refusal(bytes).contains("data bytes = 18446744073709551615"));
   }
 
   @Test
@@ -201,7 +203,9 @@ class SailfishFileTest {
   /** Whatever single byte of the header is changed: a clear refusal, or a model that opens. */
   @Test
   void noChangedByteOfTheHeaderDoesHarm() throws Exception {
-    int end = 16 + (int) ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getLong(8);
+    int end =
+        SailfishFile.HEADER_AT
+            + (int) ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getLong(8);
     Random random = new Random(1);
     int refused = 0;
     for (int i = 0; i < 2000; i++) {
