@@ -11,8 +11,8 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -26,8 +26,7 @@ final class ConvertCommand implements Runnable {
   @Parameters(index = "1", paramLabel = "TARGET", description = "file to write")
   private Path target;
 
-  @Option(names = "--json", description = "print one JSON object")
-  private boolean json;
+  @Mixin private WorkOptions.Output output;
 
   @Spec private CommandSpec spec;
 
@@ -46,6 +45,6 @@ final class ConvertCommand implements Runnable {
     }
     facts.put("written", target.toString());
     facts.put("bytes", target.toFile().length());
-    Report.print(facts, json, spec.commandLine().getOut());
+    Report.print(facts, output.json, spec.commandLine().getOut());
   }
 }

@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -42,17 +43,11 @@ final class EvaluateCommand implements Runnable {
       defaultValue = "2147483647")
   private int windows;
 
-  @Option(
-      names = "--backend",
-      description = "auto, cpu or cuda; default ${DEFAULT-VALUE}",
-      defaultValue = "auto")
-  private String backend;
+  @Mixin private WorkOptions.Device device;
 
-  @Option(names = "--threads", description = "default: all processors", defaultValue = "0")
-  private int threads;
+  @Mixin private WorkOptions.Processors processors;
 
-  @Option(names = "--json", description = "print one JSON object")
-  private boolean json;
+  @Mixin private WorkOptions.Output output;
 
   @Spec private CommandSpec spec;
 
@@ -65,7 +60,7 @@ final class EvaluateCommand implements Runnable {
     }
     ProgressBar bar = new ProgressBar("windows");
     Evaluation.Result result =
-        new Evaluation(model, original, backend, threads)
+        new Evaluation(model, original, device.backend, processors.threads)
             .run(
                 TextFile.read(text),
                 window,
@@ -82,7 +77,7 @@ final class EvaluateCommand implements Runnable {
       facts.put("top-1 agreement", result.agreement());
       facts.put("relative errors of weights", errors());
     }
-    Report.print(facts, json, spec.commandLine().getOut());
+    Report.print(facts, output.json, spec.commandLine().getOut());
   }
 
   private List<Map<String, Object>> errors() {

@@ -12,6 +12,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -28,8 +29,7 @@ final class InspectCommand implements Runnable {
   @Option(names = "--verify", description = "compare the digests of a .sailfish file's tensors")
   private boolean verify;
 
-  @Option(names = "--json", description = "print one JSON object")
-  private boolean json;
+  @Mixin private WorkOptions.Output output;
 
   @Spec private CommandSpec spec;
 
@@ -55,7 +55,7 @@ final class InspectCommand implements Runnable {
         facts.put("tensors", tensors(checkpoint));
       }
     }
-    Report.print(facts, json, spec.commandLine().getOut());
+    Report.print(facts, output.json, spec.commandLine().getOut());
   }
 
   private static void putConfig(ModelConfig config, Map<String, Object> facts) {

@@ -14,6 +14,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -98,11 +99,9 @@ final class QuantizeCommand implements Runnable {
       defaultValue = "512")
   private int length;
 
-  @Option(names = "--threads", description = "default: all processors", defaultValue = "0")
-  private int threads;
+  @Mixin private WorkOptions.Processors processors;
 
-  @Option(names = "--json", description = "print one JSON object")
-  private boolean json;
+  @Mixin private WorkOptions.Output output;
 
   @Spec private CommandSpec spec;
 
@@ -110,16 +109,17 @@ final class QuantizeCommand implements Runnable {
   public void run() {
     long start = System.nanoTime();
     Recipe recipe = recipe();
-    int processors = threads == 0 ? Runtime.getRuntime().availableProcessors() : threads;
+    int threads =
+        processors.threads == 0 ? Runtime.getRuntime().availableProcessors() : processors.threads;
     ProgressBar bar = new ProgressBar("layers");
-    new Quantizer(model, recipe, calibration(), processors)
+    new Quantizer(model, recipe, calibration(), threads)
         .run(target, (done, of) -> bar.show(done, of, ""));
     Map<String, Object> facts = new LinkedHashMap<>();
     facts.put("recipe", recipe.toString());
     facts.put("seconds", (System.nanoTime() - start) / 1e9);
     facts.put("written", target.toString());
     facts.put("bytes", target.toFile().length());
-    Report.print(facts, json, spec.commandLine().getOut());
+    Report.print(facts, output.json, spec.commandLine().getOut());
   }
 
   private Recipe recipe() {

@@ -14,6 +14,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -45,17 +46,11 @@ final class RunCommand implements Runnable {
       defaultValue = "2048")
   private int context;
 
-  @Option(
-      names = "--backend",
-      description = "auto, cpu or cuda; default ${DEFAULT-VALUE}",
-      defaultValue = "auto")
-  private String backend;
+  @Mixin private WorkOptions.Device device;
 
-  @Option(names = "--threads", description = "default: all processors", defaultValue = "0")
-  private int threads;
+  @Mixin private WorkOptions.Processors processors;
 
-  @Option(names = "--json", description = "print one JSON object")
-  private boolean json;
+  @Mixin private WorkOptions.Output output;
 
   @Spec private CommandSpec spec;
 
@@ -63,8 +58,8 @@ final class RunCommand implements Runnable {
   public void run() {
     RuntimeConfig config =
         new RuntimeConfig(
-            backend,
-            threads,
+            device.backend,
+            processors.threads,
             Math.min(32, prompts.size()),
             0L,
             context,
@@ -88,7 +83,7 @@ final class RunCommand implements Runnable {
         answers.add(answer);
       }
     }
-    if (json) {
+    if (output.json) {
       Report.print(Map.of("answers", answers), true, spec.commandLine().getOut());
     } else {
       answers.forEach(answer -> print(answer));
