@@ -125,17 +125,6 @@ public final class DeterminismCostBench {
   }
 
   private static RuntimeConfig config(int threads) {
-    RuntimeConfig d = RuntimeConfig.defaults();
-    return new RuntimeConfig(
-        "cpu",
-        threads,
-        32,
-        d.kvBytes(),
-        d.contextTokens(),
-        d.prefillChunk(),
-        d.prefixReuse(),
-        d.arrowBytes(),
-        d.chatTemplate(),
-        d.templateTime());
+    return RuntimeConfig.defaults().on(BackendRequest.of("cpu", threads)).withBatchCap(32);
   }
 }

@@ -1,5 +1,6 @@
 package io.sailfish.bench;
 
+import io.sailfish.kernels.BackendRequest;
 import io.sailfish.llama.RuntimeConfig;
 import io.sailfish.llama.engine.EngineMetrics;
 import io.sailfish.llama.engine.GenerationRequest;
@@ -24,20 +25,8 @@ public final class EngineBench {
   private final List<List<String>> rows = new ArrayList<>();
 
   private EngineBench(Path model, int threads) {
-    RuntimeConfig d = RuntimeConfig.defaults();
     this.model = model;
-    this.config =
-        new RuntimeConfig(
-            d.backend(),
-            threads,
-            d.batchCap(),
-            d.kvBytes(),
-            d.contextTokens(),
-            d.prefillChunk(),
-            d.prefixReuse(),
-            d.arrowBytes(),
-            d.chatTemplate(),
-            d.templateTime());
+    this.config = RuntimeConfig.defaults().on(BackendRequest.of("auto", threads));
   }
 
   private record Scenario(String name, List<GenerationRequest> requests) {}

@@ -2,6 +2,7 @@ package io.sailfish.bench;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.sailfish.kernels.BackendRequest;
 import io.sailfish.kernels.WeightSource;
 import io.sailfish.kernels.format.TwoByteFloat;
 import io.sailfish.llama.RuntimeConfig;
@@ -95,10 +96,12 @@ public final class FormatImport {
     int[] prompt = ids(expected.get("prompt"));
     int[] greedy = ids(expected.get("greedy"));
     int context = prompt.length + greedy.length;
-    RuntimeConfig d = RuntimeConfig.defaults();
     RuntimeConfig config =
-        new RuntimeConfig(
-            "cpu", 2, 4, 1 << 20, context, d.prefillChunk(), true, 1 << 20, null, d.templateTime());
+        RuntimeConfig.defaults()
+            .on(BackendRequest.of("cpu", 2))
+            .withBatchCap(4)
+            .withKvBytes(1 << 20)
+            .withContextTokens(context);
     try (LoadedEngine loaded = LoadedEngine.load(model, config)) {
       SamplingParams params = SamplingParams.greedy(greedy.length);
       int[] got = loaded.run(List.of(GenerationRequest.generate(prompt, params))).get(0).tokens();

@@ -2,6 +2,7 @@ package io.sailfish.bench;
 
 import io.sailfish.bench.BenchmarkResult.Figure;
 import io.sailfish.bench.BenchmarkResult.Table;
+import io.sailfish.kernels.BackendRequest;
 import io.sailfish.llama.RuntimeConfig;
 import io.sailfish.llama.engine.GenerationRequest;
 import io.sailfish.llama.engine.GenerationResult;
@@ -67,8 +68,7 @@ public final class GpuAgreementBench {
   }
 
   private static RuntimeConfig config(String backend) {
-    RuntimeConfig d = RuntimeConfig.defaults();
-    return new RuntimeConfig(backend, 0, 0, 0L, CONTEXT, 0, true, d.arrowBytes(), null, null);
+    return RuntimeConfig.defaults().on(BackendRequest.of(backend, 0)).withContextTokens(CONTEXT);
   }
 
   private static List<GenerationRequest> requests(Tokenizer tokenizer, int count) {

@@ -1,5 +1,6 @@
 package io.sailfish.bench;
 
+import io.sailfish.kernels.BackendRequest;
 import io.sailfish.llama.RuntimeConfig;
 import io.sailfish.llama.engine.GenerationRequest;
 import io.sailfish.llama.engine.GenerationResult;
@@ -19,9 +20,8 @@ public final class GpuStartBench {
   private GpuStartBench() {}
 
   public static void main(String[] args) throws IOException {
-    RuntimeConfig d = RuntimeConfig.defaults();
     RuntimeConfig config =
-        new RuntimeConfig("cuda", 0, 0, 0L, 4096, 0, true, d.arrowBytes(), null, null);
+        RuntimeConfig.defaults().on(BackendRequest.of("cuda", 0)).withContextTokens(4096);
     try (LoadedEngine loaded = LoadedEngine.load(Path.of(args[0]), config)) {
       int[] prompt = loaded.tokenizer().encodePrompt("The capital of France is");
       List<GenerationResult> first =

@@ -1,5 +1,6 @@
 package io.sailfish.bench;
 
+import io.sailfish.kernels.BackendRequest;
 import io.sailfish.llama.RuntimeConfig;
 import io.sailfish.llama.engine.GenerationRequest;
 import io.sailfish.llama.engine.SamplingParams;
@@ -60,18 +61,11 @@ public final class ResidentBench {
   }
 
   private static RuntimeConfig config(long kvBytes, int contextTokens) {
-    RuntimeConfig d = RuntimeConfig.defaults();
-    return new RuntimeConfig(
-        "cpu",
-        2,
-        32,
-        kvBytes,
-        contextTokens,
-        d.prefillChunk(),
-        d.prefixReuse(),
-        d.arrowBytes(),
-        d.chatTemplate(),
-        d.templateTime());
+    return RuntimeConfig.defaults()
+        .on(BackendRequest.of("cpu", 2))
+        .withBatchCap(32)
+        .withKvBytes(kvBytes)
+        .withContextTokens(contextTokens);
   }
 
   private static void firstToken(LoadedEngine loaded) {

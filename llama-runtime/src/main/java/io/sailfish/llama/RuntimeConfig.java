@@ -85,6 +85,57 @@ public record RuntimeConfig(
         request.memoryFraction());
   }
 
+  /** The same with another batch cap. */
+  public RuntimeConfig withBatchCap(int rows) {
+    return new RuntimeConfig(
+        backend,
+        threads,
+        rows,
+        kvBytes,
+        contextTokens,
+        prefillChunk,
+        prefixReuse,
+        arrowBytes,
+        chatTemplate,
+        templateTime,
+        card,
+        cardMemoryFraction);
+  }
+
+  /** The same with other memory for keys and values. */
+  public RuntimeConfig withKvBytes(long bytes) {
+    return new RuntimeConfig(
+        backend,
+        threads,
+        batchCap,
+        bytes,
+        contextTokens,
+        prefillChunk,
+        prefixReuse,
+        arrowBytes,
+        chatTemplate,
+        templateTime,
+        card,
+        cardMemoryFraction);
+  }
+
+  /** The same with another longest sequence. */
+  public RuntimeConfig withContextTokens(int tokens) {
+    return new RuntimeConfig(
+        backend,
+        threads,
+        batchCap,
+        kvBytes,
+        tokens,
+        prefillChunk,
+        prefixReuse,
+        arrowBytes,
+        chatTemplate,
+        templateTime,
+        card,
+        cardMemoryFraction);
+  }
+
   /** What to open. */
   public BackendRequest backendRequest() {
     return new BackendRequest(backend, threads, card, cardMemoryFraction);
