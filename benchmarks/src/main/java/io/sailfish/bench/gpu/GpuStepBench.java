@@ -63,8 +63,12 @@ public final class GpuStepBench {
         }
       }
     }
+    if (bench.failed) {
+      System.out.println("nothing written: figures of wrong bits are none");
+      System.exit(1);
+    }
     bench.write(card, args);
-    System.exit(bench.failed ? 1 : 0);
+    System.exit(0);
   }
 
   private void run(ModelConfig config, CudaBackend backend) {
