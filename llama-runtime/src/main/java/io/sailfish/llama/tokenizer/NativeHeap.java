@@ -13,17 +13,14 @@ final class NativeHeap {
    * Gives freed memory back to the system: parsing a vocabulary takes several times what is kept of
    * it, and glibc holds on to that (39 of 50 MiB for 49,152 tokens). Through the JVM's own command,
    * which knows the C library; where a JVM has no such command, the memory stays for later use.
-   *
-   * @return whether it was done
    */
-  static boolean trim() {
+  static void trim() {
     try {
       MBeanServer server = ManagementFactory.getPlatformMBeanServer();
       ObjectName commands = new ObjectName("com.sun.management:type=DiagnosticCommand");
       server.invoke(commands, "systemTrimNativeHeap", new Object[] {}, new String[] {});
-      return true;
     } catch (JMException e) {
-      return false;
+      // no such command in this JVM: nothing is lost but the memory
     }
   }
 }
