@@ -25,9 +25,6 @@ final class GemmChecker implements AutoCloseable {
 
   static final int PROMPT_TILE_ROWS = 128;
 
-  /** A gated value is made of two sums with independent errors. */
-  private static final double GATE_ERRORS = Math.sqrt(2);
-
   private static final short NEIGHBOUR_F16 = 0x7e00;
   private static final short NEIGHBOUR_BF16 = 0x7fc0;
 
@@ -114,8 +111,8 @@ final class GemmChecker implements AutoCloseable {
   }
 
   /**
-   * Runs every epilogue on the first rows and returns the worst relative error of a sum against the
-   * double product; NaN if a split product differs from the plain one in a single bit.
+   * Runs every epilogue on the first rows and returns the worst relative error against the double
+   * product; NaN if a split product differs from the plain one in a single bit.
    */
   double epilogueError(int rows) {
     HostMatrix plain = run(inputs, rows);
@@ -155,10 +152,11 @@ final class GemmChecker implements AutoCloseable {
       TiledActivations yShape = shape(y, rows, checkCase.outputs());
       gemm.launch(GemmEpilogue.add(yShape, yShape), xShape, weight, rows);
       HostMatrix sums = HostMatrix.untile(yShape, rows, checkCase.outputs(), fetch(yShape));
-      double error =
-          Math.max(
-              ReferenceProduct.relativeError(products, gatedReference) / GATE_ERRORS,
-              ReferenceProduct.relativeError(sums, doubled));
+      double error = ReferenceProduct.relativeError(sums, doubled);
+      // A gate's product is the square of a scale: at the edges of the range fp16 cannot hold it.
+      if (checkCase.scaleFactor() == 1) {
+        error = Math.max(error, ReferenceProduct.relativeError(products, gatedReference));
+      }
       return same ? error : Double.NaN;
     }
   }
