@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import org.apache.spark.ErrorClassesJsonReader;
+import org.apache.spark.QueryContext;
 import org.apache.spark.sql.AnalysisException;
 import org.apache.spark.sql.catalyst.trees.Origin;
 import scala.Option;
@@ -53,6 +54,19 @@ public enum ErrorCondition {
 
   /** For errors of the query's text; {@code origin} is the place in it. */
   public AnalysisException inQuery(Origin origin, Map<String, String> parameters) {
+    if (isOverConnect()) {
+      return new AnalysisException(
+              message(parameters),
+              Option.empty(),
+              Option.empty(),
+              Option.empty(),
+              Option.empty(),
+              ScalaInterop.map(Map.of()),
+              new QueryContext[0],
+              Option.apply(sqlState()),
+              Option.empty())
+          .withPosition(origin);
+    }
     return new AnalysisException(
             name(),
             sqlState(),
@@ -61,6 +75,19 @@ public enum ErrorCondition {
             Option.empty(),
             Option.apply(message(parameters)))
         .withPosition(origin);
+  }
+
+  /**
+   * Whether a server of Spark Connect is at work above us. Its JVM client looks every condition up
+   * in Spark's own list and reports an internal error for one that is not there
+   * (GrpcExceptionConverter in Spark 4.2), so that it has to get text and SQLSTATE alone.
+   */
+  private static boolean isOverConnect() {
+    return StackWalker.getInstance()
+        .walk(
+            frames ->
+                frames.anyMatch(
+                    frame -> frame.getClassName().startsWith("org.apache.spark.sql.connect.")));
   }
 
   /** For errors of a running query. */
