@@ -1,5 +1,6 @@
 // Copies on the card.
 //   gather_rows_f16  y[i, :] = x[rowIds[i], :], tiled fp16, padding included; the two may be tiled differently. Grid: number of rows of y. Block: 128
+//   gather_cols_f16  y[r, c] = x[r, order[c]] for c < cols, both tiled alike; padding of y becomes zero. Grid: rows. Block: 128
 //   kv_copy_f16      copies a block of every layer over another. Grid: (layers, 8). Block: 256. blockPieces: 16-byte pieces of a block of one layer
 #include "ops/rows.cuh"
 
@@ -9,6 +10,24 @@ extern "C" __global__ void __launch_bounds__(128) gather_rows_f16(uint16_t* y, c
   const Rows to{y, tileRowsY, pieces}, from{(uint16_t*)x, tileRowsX, pieces};
   const int row = rowIds[blockIdx.x];
   for (int p = threadIdx.x; p < pieces; p += blockDim.x) *(uint4*)to.piece(blockIdx.x, p) = *(const uint4*)from.piece(row, p);
+}
+
+extern "C" __global__ void __launch_bounds__(128) gather_cols_f16(uint16_t* y, const uint16_t* x, const int* order, int cols, int pieces, int tileRows) {
+  startSuccessor();
+  awaitPredecessor();
+  const Rows to{y, tileRows, pieces}, from{(uint16_t*)x, tileRows, pieces};
+  const int row = blockIdx.x;
+  for (int p = threadIdx.x; p < pieces; p += blockDim.x) {
+    uint16_t values[8];
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+      const int c = 8 * p + i, k = c < cols ? order[c] : 0;
+      values[i] = c < cols ? from.piece(row, k >> 3)[k & 7] : (uint16_t)0;
+    }
+    uint16_t* out = to.piece(row, p);
+#pragma unroll
+    for (int i = 0; i < 8; i++) out[i] = values[i];
+  }
 }
 
 extern "C" __global__ void __launch_bounds__(256) kv_copy_f16(uint4* cache, long long layerPieces, int blockPieces, int fromBlock, int toBlock) {

@@ -2,7 +2,7 @@ package io.sailfish.bench;
 
 import io.sailfish.kernels.cpu.CpuBackend;
 import io.sailfish.kernels.format.QuantFormat;
-import io.sailfish.kernels.format.packed.SourceCodes;
+import io.sailfish.kernels.format.packed.SourcePacking;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -33,7 +33,7 @@ public final class FormatsPage {
       zero points are the file's own, so importing has no error. *Encoding error* is what our own \
       encoder puts on a weight at most, as a share of the largest magnitude in its block. \
       *CPU*: the arrangement that vector code decodes (`words`: the file's blocks word by word, 32 \
-      outputs side by side), or `encoded`: decoded by the codec, slower. *GPU*: whether it packs without loss into the layout of ADR 1.
+      outputs side by side), or `encoded`: decoded by the codec, slower. *GPU*: bits of a code in the layout of ADR 1, or fp16 where it has none; what is rounded: gpu.md.
 
       """;
 
@@ -125,7 +125,7 @@ public final class FormatsPage {
         error,
         MAKERS.get(format.id()),
         CpuBackend.layoutOf(format),
-        SourceCodes.isPackable(format) ? "packed" : "-");
+        SourcePacking.describe(format));
   }
 
   /** The Javadoc of the class in Markdown. */

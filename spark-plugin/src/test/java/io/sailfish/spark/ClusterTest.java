@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.File;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -29,15 +30,7 @@ class ClusterTest {
 
   @BeforeAll
   static void start() throws Exception {
-    String classPath =
-        System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
-    Path jars = Files.createDirectories(Path.of(System.getenv("SPARK_HOME"), "jars"));
-    for (String entry : classPath.split(File.pathSeparator)) {
-      Path link = jars.resolve(Path.of(entry).getFileName());
-      if (entry.endsWith(".jar") && !Files.exists(link)) {
-        Files.createSymbolicLink(link, Path.of(entry));
-      }
-    }
+    String classPath = layOutSpark();
     Path models = Sessions.FOLDER.resolve("m");
     spark =
         Sessions.builder()
@@ -52,8 +45,33 @@ class ClusterTest {
                 "spark.sailfish.models.marked.path",
                 FakeRuntimeFactory.model(models, "clustermarked", "marker=" + MARKER))
             .config("spark.sailfish.models.missing.path", "/no/such/model.gguf")
+            .config("spark.sailfish.models.real.path", Sessions.TINY_LLAMA.toString())
+            .config(
+                "spark.sailfish.models.faulty.path",
+                FakeRuntimeFactory.model(
+                    models,
+                    "clusterfaulty",
+                    "faulty=" + Sessions.TINY_LLAMA,
+                    "step=40",
+                    "marker=" + MARKER))
+            .config("spark.sailfish.cpu.threads", 1)
+            .config("spark.sailfish.engine.batchCap", 4)
             .getOrCreate();
     spark.range(0, ROWS, 1, 4).selectExpr("id", "concat('p', id) x").createOrReplaceTempView("t");
+  }
+
+  /** The folder that a distribution of Spark has; returns the class path of this process. */
+  static String layOutSpark() throws IOException {
+    String classPath =
+        System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
+    Path jars = Files.createDirectories(Path.of(System.getenv("SPARK_HOME"), "jars"));
+    for (String entry : classPath.split(File.pathSeparator)) {
+      Path link = jars.resolve(Path.of(entry).getFileName());
+      if (entry.endsWith(".jar") && !Files.exists(link)) {
+        Files.createSymbolicLink(link, Path.of(entry));
+      }
+    }
+    return classPath;
   }
 
   @AfterAll
@@ -116,6 +134,27 @@ class ClusterTest {
     assertEveryRowOnce(rows);
     assertEquals("gen<!fatal>", rows.get(250).getString(1));
     assertNotEquals(before, executors());
+  }
+
+  /** The engine's rows fail when its device is lost, and other executors answer them. */
+  @Test
+  void aLostDeviceLosesNoRow() {
+    List<Row> right = answers("real");
+    Set<Long> before = executors();
+    List<Row> rows = answers("faulty");
+    assertTrue(Files.exists(MARKER), "the device was lost");
+    assertEveryRowOnce(rows);
+    assertEquals(right, rows);
+    assertNotEquals(before, executors());
+  }
+
+  private static List<Row> answers(String model) {
+    return spark
+        .sql(
+            "SELECT id, ai_query('%s', x, modelParameters => named_struct('max_tokens', 2)) g"
+                    .formatted(model)
+                + " FROM t ORDER BY id")
+        .collectAsList();
   }
 
   @Test

@@ -10,7 +10,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Properties;
 
-/** Files named {@code *.fake} are models of {@link FakeRuntime}; all others are real. */
+/**
+ * Files named {@code *.fake} are models of {@link FakeRuntime}, or real ones whose device is lost
+ * ({@link FaultyModel}); all others are real.
+ */
 public final class FakeRuntimeFactory implements RuntimeFactory {
   @Override
   public LlamaRuntime load(Path model, RuntimeConfig config) {
@@ -26,7 +29,9 @@ public final class FakeRuntimeFactory implements RuntimeFactory {
     if (behaviour.containsKey("loadError")) {
       throw new IllegalArgumentException(behaviour.getProperty("loadError"));
     }
-    return new FakeRuntime(behaviour, config);
+    return behaviour.containsKey("faulty")
+        ? new FaultyModel(behaviour).load(config)
+        : new FakeRuntime(behaviour, config);
   }
 
   /** Writes a model file; {@code behaviour} is {@code key=value} lines. */

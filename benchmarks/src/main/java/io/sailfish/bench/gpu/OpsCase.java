@@ -38,7 +38,6 @@ record OpsCase(String name, int rows, double tolerance, Program program) {
     List<OpsCase> cases = new ArrayList<>();
     for (QuantFormat format : QuantFormat.values()) {
       cases.add(embed(format, 2 * format.blockLength()));
-      cases.add(product("linear", format, 33, 96, 20, false));
     }
     cases.add(embed(QuantFormat.Q8_0, 576));
     for (int cols : new int[] {8, 64, 576, 4096, 20000}) {
@@ -59,6 +58,16 @@ record OpsCase(String name, int rows, double tolerance, Program program) {
       cases.add(rope(new AttentionShape(6, 2, dim), false));
     }
     cases.add(gather());
+    cases.add(gatherCols());
+    // Last, as rows are tiled otherwise on a backend that has met a weight with a table.
+    for (QuantFormat format : QuantFormat.values()) {
+      cases.add(product("linear", format, 33, 96, 20, false));
+      cases.add(product("linear", format, 300, 1536, 150, false));
+    }
+    for (QuantFormat format : List.of(QuantFormat.U4, QuantFormat.Q4_K, QuantFormat.NF4)) {
+      cases.add(add(format));
+      cases.add(swiGlu(format, 160));
+    }
     return cases;
   }
 
@@ -176,10 +185,11 @@ record OpsCase(String name, int rows, double tolerance, Program program) {
         150,
         2 * HALF,
         (backend, ops, first, count) -> {
+          int cols = format.blockLength() > 32 ? format.blockLength() : 320;
           Tensor y = rows(backend, 264, 2, first, count);
-          Source source = Source.random(format, 264, 320, 3);
+          Source source = Source.random(format, 264, cols, 3);
           Weight w = backend.weight("w", List.of(source));
-          ops.linearAdd(y, rows(backend, 320, 1, first, count), w, count);
+          ops.linearAdd(y, rows(backend, cols, 1, first, count), w, count);
           return read(backend, y);
         });
   }
@@ -190,16 +200,19 @@ record OpsCase(String name, int rows, double tolerance, Program program) {
         150,
         3 * HALF,
         (backend, ops, first, count) -> {
+          int cols = format.blockLength() > 32 ? format.blockLength() : 192;
           Weight w =
               backend.gatedWeight(
-                  "w", Source.random(format, inner, 192, 3), Source.random(format, inner, 192, 4));
+                  "w",
+                  Source.random(format, inner, cols, 3),
+                  Source.random(format, inner, cols, 4));
           Tensor y = backend.floats(count, inner, "y");
-          Tensor x = backend.floats(count, 192, "x");
-          float[] values = random((first + count) * 192, 1);
+          Tensor x = backend.floats(count, cols, "x");
+          float[] values = random((first + count) * cols, 1);
           for (int i = 0; i < values.length; i++) {
             values[i] /= 8;
           }
-          backend.write(x, 0, values, first * 192, count * 192);
+          backend.write(x, 0, values, first * cols, count * cols);
           ops.swiGlu(y, x, w, count);
           return read(backend, y);
         });
@@ -237,6 +250,24 @@ record OpsCase(String name, int rows, double tolerance, Program program) {
           }
           Tensor y = backend.floats(count, 200, "y");
           ops.gatherRows(y, x, ints(backend, ids), count);
+          return read(backend, y);
+        });
+  }
+
+  /** Columns 1, 2 .. 199, 0 of each row. */
+  private static OpsCase gatherCols() {
+    return new OpsCase(
+        "gatherCols",
+        150,
+        HALF,
+        (backend, ops, first, count) -> {
+          int[] order = new int[200];
+          for (int c = 0; c < order.length; c++) {
+            order[c] = (c + 1) % order.length;
+          }
+          Tensor y = backend.floats(count, order.length, "y");
+          ops.gatherCols(
+              y, rows(backend, order.length, 3, first, count), ints(backend, order), count);
           return read(backend, y);
         });
   }

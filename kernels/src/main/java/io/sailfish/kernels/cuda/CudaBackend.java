@@ -12,6 +12,7 @@ import io.sailfish.kernels.StepInputs;
 import io.sailfish.kernels.Tensor;
 import io.sailfish.kernels.Weight;
 import io.sailfish.kernels.WeightSource;
+import io.sailfish.kernels.format.packed.SourcePacking;
 import java.util.List;
 
 /**
@@ -55,6 +56,10 @@ public final class CudaBackend implements Backend {
   private WeightUpload upload;
   private DeviceBuffer choice;
   private ReadBacks readBacks;
+
+  /** Whether a weight is packed with a table, which only the kernels of small tiles multiply. */
+  private boolean hasTables;
+
   private Thread current = Thread.currentThread();
 
   private CudaBackend(CudaDevice device) {
@@ -161,6 +166,10 @@ public final class CudaBackend implements Backend {
     return scope;
   }
 
+  boolean hasTables() {
+    return hasTables;
+  }
+
   /** Whether what is queued now is recorded for {@link #replay}. */
   boolean recording() {
     return graphs.recording();
@@ -242,14 +251,14 @@ public final class CudaBackend implements Backend {
 
   @Override
   public Weight weight(String name, List<WeightSource> parts) {
-    return pack(name, parts, false, WeightPacking.packable(parts));
+    return pack(name, parts, false, true);
   }
 
   @Override
   public Weight gatedWeight(String name, WeightSource gate, WeightSource up) {
     List<WeightSource> parts = List.of(gate, up);
     Arguments.same("weight " + name, "rows of up", gate.rows(), up.rows());
-    return pack(name, parts, true, WeightPacking.packable(parts));
+    return pack(name, parts, true, true);
   }
 
   @Override
@@ -257,7 +266,7 @@ public final class CudaBackend implements Backend {
     return pack(name, List.of(source), false, false);
   }
 
-  private Weight pack(String name, List<WeightSource> parts, boolean gated, boolean packed) {
+  private Weight pack(String name, List<WeightSource> parts, boolean gated, boolean mayPack) {
     if (parts.isEmpty()) {
       throw new KernelException("weight " + name, "parts", "at least one", 0);
     }
@@ -271,10 +280,12 @@ public final class CudaBackend implements Backend {
       upload = new WeightUpload(stream);
     }
     WeightPacking packing = new WeightPacking(device, upload, scope);
-    if (!packed) {
+    SourcePacking packed = mayPack ? SourcePacking.of(parts) : null;
+    if (packed == null) {
       return packing.dense(name, parts, gated);
     }
-    return packing.packed(name, parts, gated);
+    hasTables |= packed.layout().code().hasTable();
+    return packing.packed(name, packed, parts, gated);
   }
 
   @Override

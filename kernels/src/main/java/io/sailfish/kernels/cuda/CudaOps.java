@@ -13,8 +13,9 @@ import io.sailfish.kernels.cuda.RowKernels.RopeInputs;
 /**
  * The operators on the card, for rows of one kind: rows of prompts and more than 64 others are
  * tiled by 128, up to 64 rows that go on by one token by the smallest tile that holds them.
- * Products give a row the same bits in either (docs/adr/0008). Everything is queued on the
- * backend's stream.
+ * Products give a row the same bits in either (docs/adr/0008), but for weights with tables: with
+ * those, rows that go on are tiled by 64 at most, however many they are. Everything is queued on
+ * the backend's stream.
  */
 final class CudaOps implements Ops {
   /** More rows are multiplied as those of prompts are: the same bits in less time. */
@@ -37,9 +38,8 @@ final class CudaOps implements Ops {
   }
 
   private int tileRows(int rows) {
-    return prompt || rows > LARGEST_DECODE_TILE
-        ? PrefillGemm.TILE_ROWS
-        : TiledActivations.tileRowsFor(rows);
+    boolean tall = prompt || rows > LARGEST_DECODE_TILE && !backend.hasTables();
+    return tall ? PrefillGemm.TILE_ROWS : TiledActivations.tileRowsFor(rows);
   }
 
   private TiledActivations in(String op, CudaTensor tensor, int rows) {
@@ -259,6 +259,22 @@ final class CudaOps implements Ops {
     if (numRows > 0) {
       TiledActivations source = from.readAsIs(stream(), backend.staging());
       RowKernels.gather(stream(), to.written(tileRows(numRows)), source, ids, numRows);
+    }
+  }
+
+  @Override
+  public void gatherCols(Tensor y, Tensor x, IntTensor order, int rows) {
+    String op = "gatherCols";
+    if (y == x) {
+      throw new KernelException(op, "y", "another tensor than x", "x itself");
+    }
+    CudaTensor to = CudaChecks.half(op, "y", y, rows, x.cols());
+    CudaTensor from = CudaChecks.half(op, "x", x, rows, x.cols());
+    Arguments.same(op, "order.length", x.cols(), order.length());
+    long columns = CudaChecks.ints(op, "order", order, x.cols());
+    if (rows > 0) {
+      TiledActivations source = in(op, from, rows);
+      RowKernels.gatherCols(stream(), to.written(tileRows(rows)), source, columns, rows);
     }
   }
 }

@@ -24,6 +24,21 @@ public final class CudaStream implements AutoCloseable {
   private final Handle handle = new Handle();
   private final LaunchBlock launchBlock = new LaunchBlock();
   private boolean capturing;
+  private long copiesIn;
+  private long bytesIn;
+  private long copiesOut;
+  private long bytesOut;
+
+  /** Copies between host and card that were queued so far. */
+  public record Copies(long in, long inBytes, long out, long outBytes) {
+    public Copies since(Copies earlier) {
+      return new Copies(
+          in - earlier.in,
+          inBytes - earlier.inBytes,
+          out - earlier.out,
+          outBytes - earlier.outBytes);
+    }
+  }
 
   CudaStream(CudaDevice device, DeviceFaults faults) {
     this.device = device;
@@ -35,6 +50,10 @@ public final class CudaStream implements AutoCloseable {
 
   public CudaDevice device() {
     return device;
+  }
+
+  public Copies copies() {
+    return new Copies(copiesIn, bytesIn, copiesOut, bytesOut);
   }
 
   CUstream handle() {
@@ -85,6 +104,8 @@ public final class CudaStream implements AutoCloseable {
 
   private void copyIn(HostAddress src, long dstAddress, long bytes) {
     faults.checkAlive();
+    copiesIn++;
+    bytesIn += bytes;
     faults.check(
         JCudaDriver.cuMemcpyHtoDAsync(new DeviceAddress(dstAddress), src, bytes, handle),
         "cuMemcpyHtoDAsync(%d bytes)".formatted(bytes));
@@ -93,6 +114,8 @@ public final class CudaStream implements AutoCloseable {
   /** Queues a copy that fills the buffer's remaining bytes. */
   public void download(long srcAddress, ByteBuffer dst) {
     faults.checkAlive();
+    copiesOut++;
+    bytesOut += dst.remaining();
     faults.check(
         JCudaDriver.cuMemcpyDtoHAsync(
             HostAddress.of(dst), new DeviceAddress(srcAddress), dst.remaining(), handle),

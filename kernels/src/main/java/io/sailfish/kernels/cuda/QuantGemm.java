@@ -10,7 +10,9 @@ import io.sailfish.kernels.format.packed.PackedLayout;
  * the launch. A row's result depends on that row alone, bit for bit.
  *
  * <p>Tiles of up to 64 rows go to {@link DecodeGemm}, tiles of 128 to {@link PrefillGemm}: the same
- * bits. What has no kernel of its own goes to {@link PortableGemm}, whatever the number of rows.
+ * bits. What has no kernel of its own goes to {@link PortableGemm}, whatever the number of rows; so
+ * do tiles of 128 with weights that have tables, whose smaller tiles {@link DecodeGemm} multiplies:
+ * there a row's bits are those of its kind of tile.
  */
 public final class QuantGemm implements AutoCloseable {
   private static final String OPERATOR = "gemm";
@@ -50,7 +52,9 @@ public final class QuantGemm implements AutoCloseable {
         && DecodeGemm.supports(layout, activations, tables);
   }
 
-  /** Whether tiles of {@value PrefillGemm#TILE_ROWS} rows are taken for such weights. */
+  /**
+   * Whether a row has the same bits in tiles of {@value PrefillGemm#TILE_ROWS} rows as in others.
+   */
   public boolean takesPromptTiles(PackedLayout layout, TwoByteFloat activations, int tables) {
     return !hasOwnKernels(layout, activations, tables) || prefill.supports(layout, activations);
   }
@@ -76,7 +80,8 @@ public final class QuantGemm implements AutoCloseable {
     boolean promptTiles = x.tileRows() == PrefillGemm.TILE_ROWS;
     int tileRows = promptTiles ? PrefillGemm.TILE_ROWS : TiledActivations.tileRowsFor(rows);
     check(epilogue, x, weight, rows, tileRows);
-    if (!hasOwnKernels(layout, x.type(), weight.tables())) {
+    boolean own = hasOwnKernels(layout, x.type(), weight.tables());
+    if (!own || promptTiles && !prefill.supports(layout, x.type())) {
       PortableGemm.launch(stream, epilogue, x, weight, rows);
     } else if (promptTiles) {
       prefill.launch(epilogue, x, weight, rows);

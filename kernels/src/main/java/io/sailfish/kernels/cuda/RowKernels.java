@@ -75,6 +75,15 @@ final class RowKernels {
           .i32("tileRowsY")
           .i32("tileRowsX")
           .build();
+  private static final KernelSpec GATHER_COLS =
+      KernelSpec.kernel("move_rows", "gather_cols_f16")
+          .out("y")
+          .in("x")
+          .in("order")
+          .i32("cols")
+          .i32("pieces")
+          .i32("tileRows")
+          .build();
   private static final KernelSpec KV_COPY =
       KernelSpec.kernel("move_rows", "kv_copy_f16")
           .out("cache")
@@ -113,7 +122,7 @@ final class RowKernels {
           .build();
 
   static final List<KernelSpec> SPECS =
-      List.of(EMBED, NORM, NORM_PROMPT, ROPE, GATHER, KV_COPY, ARGMAX, ADVANCE, TAKE);
+      List.of(EMBED, NORM, NORM_PROMPT, ROPE, GATHER, GATHER_COLS, KV_COPY, ARGMAX, ADVANCE, TAKE);
 
   private RowKernels() {}
 
@@ -223,6 +232,24 @@ final class RowKernels {
         pieces(x),
         y.tileRows(),
         x.tileRows());
+  }
+
+  /**
+   * @param order address of as many column numbers as y has columns
+   */
+  static void gatherCols(
+      CudaStream stream, TiledActivations y, TiledActivations x, long order, int rows) {
+    Arguments.inRange("gatherCols", "rows", 1, y.rows(), rows);
+    Arguments.same("gatherCols", "tile rows of y", x.tileRows(), y.tileRows());
+    stream.launch(
+        GATHER_COLS,
+        each(rows, ROW_THREADS),
+        y.address(),
+        x.address(),
+        order,
+        y.cols(),
+        pieces(y),
+        y.tileRows());
   }
 
   static void kvCopy(CudaStream stream, CudaKvCache cache, int fromBlock, int toBlock) {

@@ -5,19 +5,16 @@ import io.sailfish.kernels.WeightSource;
 import io.sailfish.kernels.format.TwoByteFloat;
 import io.sailfish.kernels.format.packed.CodeMatrix;
 import io.sailfish.kernels.format.packed.FusedCodes;
-import io.sailfish.kernels.format.packed.PackedLayout;
-import io.sailfish.kernels.format.packed.SourceCodes;
+import io.sailfish.kernels.format.packed.SourcePacking;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;
 
 /**
- * Brings a checkpoint's weights to the card. Parts that are all Q4_0 or all Q4_1 are packed without
- * loss; anything else, and parts of different formats, becomes dense fp16, each weight rounded once
- * (relative error at most 2^-11; none for F16 and for Q8_0 only where scale times code fits 11
- * bits).
+ * Brings a checkpoint's weights to the card: packed as {@link SourcePacking} says; what does not
+ * pack becomes dense fp16, each weight rounded once (relative error at most 2^-11; none for F16 and
+ * for Q8_0 only where scale times code fits 11 bits).
  */
 final class WeightPacking {
   private final CudaDevice device;
@@ -30,25 +27,15 @@ final class WeightPacking {
     this.scope = scope;
   }
 
-  static boolean packable(List<WeightSource> parts) {
-    return parts.stream()
-        .allMatch(
-            p -> SourceCodes.isPackable(p.format()) && p.format().equals(parts.get(0).format()));
-  }
-
   /** Parts stacked, or the outputs of two parts by turns. */
-  PackedMatrix packed(String name, List<WeightSource> parts, boolean gated) {
-    int outputs = parts.stream().mapToInt(WeightSource::rows).sum();
-    PackedLayout layout = SourceCodes.layout(parts.get(0), outputs);
-    List<CodeMatrix> codes = new ArrayList<>();
-    for (WeightSource part : parts) {
-      codes.add(new SourceCodes(part));
-    }
+  PackedMatrix packed(String name, SourcePacking packing, List<WeightSource> parts, boolean gated) {
+    List<CodeMatrix> codes = packing.parts();
     CodeMatrix matrix =
         gated
             ? FusedCodes.interleaved(codes.get(0), codes.get(1))
             : FusedCodes.stacked(codes, parts.stream().mapToInt(WeightSource::rows).toArray());
-    return new PackedMatrix(gated, upload.upload(name, layout, matrix, null, scope));
+    return new PackedMatrix(
+        gated, upload.upload(name, packing.layout(), matrix, packing.tables(), scope));
   }
 
   /** The same as dense fp16. */

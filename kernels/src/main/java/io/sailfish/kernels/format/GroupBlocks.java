@@ -47,6 +47,31 @@ public final class GroupBlocks {
     dst.position(at + format.blockBytes());
   }
 
+  /** Scale of the block at {@code at} of {@link #integers}, NF4 or FP4. */
+  public static float scale(ByteBuffer src, int at) {
+    return Float.intBitsToFloat(HalfFloat.bits(src, at) | HalfFloat.bits(src, at + 2) << 16);
+  }
+
+  /** Zero point of the block at {@code at} of {@link #integers}. */
+  public static int zero(ByteBuffer src, int at) {
+    return src.get(at + GroupIntegers.ZERO) & 0xFF;
+  }
+
+  /** Copies the 32 codes of the block at {@code at} of {@link #integers}, NF4 or FP4. */
+  public static void codes(QuantFormat format, ByteBuffer src, int at, byte[] dst, int from) {
+    if (format.codec() instanceof GroupIntegers integers) {
+      for (int i = 0; i < LENGTH; i++) {
+        dst[from + i] = (byte) integers.code(src, at + GroupIntegers.CODES, i);
+      }
+      return;
+    }
+    for (int i = 0; i < LENGTH / 2; i++) {
+      int pair = src.get(at + 4 + i);
+      dst[from + 2 * i] = (byte) (pair >>> 4 & 15);
+      dst[from + 2 * i + 1] = (byte) (pair & 15);
+    }
+  }
+
   /** Bits of a code of one of {@link #integers}. */
   public static int bits(QuantFormat format) {
     return ((GroupIntegers) format.codec()).bits();

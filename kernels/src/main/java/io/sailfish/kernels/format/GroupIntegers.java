@@ -17,8 +17,8 @@ import java.nio.ByteBuffer;
  */
 final class GroupIntegers implements Codec {
   private static final int LENGTH = 32;
-  private static final int ZERO = 4;
-  private static final int CODES = 5;
+  static final int ZERO = 4;
+  static final int CODES = 5;
 
   private final int bits;
 
@@ -38,7 +38,7 @@ final class GroupIntegers implements Codec {
   public void decode(ByteBuffer src, int srcOffset, float[] dst, int dstOffset, int count) {
     for (int block = 0; block < count / LENGTH; block++) {
       int at = srcOffset + block * blockBytes();
-      float scale = scale(src, at);
+      float scale = GroupBlocks.scale(src, at);
       int zero = src.get(at + ZERO) & 0xFF;
       for (int i = 0; i < LENGTH; i++) {
         dst[dstOffset + block * LENGTH + i] = scale * (code(src, at + CODES, i) - zero);
@@ -46,12 +46,7 @@ final class GroupIntegers implements Codec {
     }
   }
 
-  private static float scale(ByteBuffer src, int at) {
-    int bits = HalfFloat.bits(src, at) | HalfFloat.bits(src, at + 2) << 16;
-    return Float.intBitsToFloat(bits);
-  }
-
-  private int code(ByteBuffer src, int at, int i) {
+  int code(ByteBuffer src, int at, int i) {
     int bit = i * bits;
     int low = src.get(at + bit / 8) & 0xFF;
     int high = bit % 8 + bits > 8 ? src.get(at + bit / 8 + 1) & 0xFF : 0;
@@ -101,6 +96,6 @@ final class GroupIntegers implements Codec {
 
   @Override
   public boolean scalesFinite(ByteBuffer src, int offset) {
-    return Float.isFinite(scale(src, offset));
+    return Float.isFinite(GroupBlocks.scale(src, offset));
   }
 }

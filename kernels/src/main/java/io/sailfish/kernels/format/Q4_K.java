@@ -40,6 +40,28 @@ final class Q4_K implements Codec {
     }
   }
 
+  /** Scale of the 32 weights that {@code sub} counts from the start of a row. */
+  static float scale(ByteBuffer row, int sub) {
+    int at = sub / (LENGTH / SUB) * BYTES;
+    return HalfFloat.read(row, at) * SuperBlock.scale(row, at + SCALES, sub % (LENGTH / SUB));
+  }
+
+  /** What is taken off them. */
+  static float minimum(ByteBuffer row, int sub) {
+    int at = sub / (LENGTH / SUB) * BYTES;
+    return HalfFloat.read(row, at + DMIN)
+        * SuperBlock.minimum(row, at + SCALES, sub % (LENGTH / SUB));
+  }
+
+  /** Their codes. */
+  static void codes(ByteBuffer row, int sub, byte[] dst, int from) {
+    int at = sub / (LENGTH / SUB) * BYTES + CODES + sub % (LENGTH / SUB) / 2 * SUB;
+    int shift = sub % 2 * 4;
+    for (int i = 0; i < SUB; i++) {
+      dst[from + i] = (byte) (row.get(at + i) >>> shift & 15);
+    }
+  }
+
   /** Range of each 32 weights; llama.cpp searches for smaller squared errors. */
   @Override
   public void encode(float[] src, int srcOffset, int count, ByteBuffer dst, int dstOffset) {

@@ -58,18 +58,13 @@ final class TableCodes implements Codec {
   public void decode(ByteBuffer src, int srcOffset, float[] dst, int dstOffset, int count) {
     for (int block = 0; block < count / LENGTH; block++) {
       int at = srcOffset + block * BYTES;
-      float scale = scale(src, at);
+      float scale = GroupBlocks.scale(src, at);
       for (int i = 0; i < LENGTH; i++) {
         int pair = src.get(at + 4 + i / 2);
         int code = i % 2 == 0 ? pair >>> 4 & 15 : pair & 15;
         dst[dstOffset + block * LENGTH + i] = table[code] * scale;
       }
     }
-  }
-
-  private static float scale(ByteBuffer src, int at) {
-    int bits = HalfFloat.bits(src, at) | HalfFloat.bits(src, at + 2) << 16;
-    return Float.intBitsToFloat(bits);
   }
 
   /** The nearest value of the table. */
@@ -104,6 +99,6 @@ final class TableCodes implements Codec {
 
   @Override
   public boolean scalesFinite(ByteBuffer src, int offset) {
-    return Float.isFinite(scale(src, offset));
+    return Float.isFinite(GroupBlocks.scale(src, offset));
   }
 }

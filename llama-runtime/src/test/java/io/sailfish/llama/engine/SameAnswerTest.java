@@ -2,8 +2,13 @@ package io.sailfish.llama.engine;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import io.sailfish.kernels.Backend;
 import io.sailfish.kernels.cpu.CpuBackend;
+import io.sailfish.kernels.cuda.CudaAvailability;
+import io.sailfish.kernels.cuda.CudaBackend;
+import io.sailfish.kernels.cuda.CudaDevice;
 import io.sailfish.llama.Golden;
 import io.sailfish.llama.checkpoint.Checkpoint;
 import io.sailfish.llama.checkpoint.Checkpoints;
@@ -15,7 +20,10 @@ import java.util.List;
 import java.util.Random;
 import java.util.Set;
 import java.util.stream.IntStream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * The bits of an answer do not depend on who shares its batch, on the order, on what the cache had,
@@ -27,21 +35,58 @@ class SameAnswerTest {
   private static final int ENOUGH = 64 * CONTEXT / LlamaEngine.BLOCK_TOKENS;
   private static final int TIGHT = CONTEXT / LlamaEngine.BLOCK_TOKENS;
 
-  private record Setup(int cap, int blocks, int prefill, boolean reuse, int threads, int order) {}
+  /**
+   * @param threads of the CPU backend, 0 for a card
+   */
+  private record Setup(
+      int cap, int blocks, int prefill, boolean reuse, int threads, int order, String model) {
+    static Setup cpu(int cap, int blocks, int prefill, boolean reuse, int threads, int order) {
+      return new Setup(cap, blocks, prefill, reuse, threads, order, "llama3");
+    }
+  }
 
   @Test
   void everyBitIsTheSameHoweverTheEngineIsSetUp() {
-    List<GenerationRequest> requests = requests();
-    List<String> expected = answers(requests, new Setup(1, ENOUGH, 64, false, 1, 0));
-    for (Setup setup :
+    assertSameAnswers(
+        requests(30),
         List.of(
-            new Setup(1, ENOUGH, 64, true, 1, 1),
-            new Setup(7, ENOUGH, 64, true, 2, 2),
-            new Setup(32, ENOUGH, 256, true, 2, 3),
-            new Setup(32, ENOUGH, 128, false, 2, 4),
-            new Setup(5, ENOUGH, 16, true, 1, 5),
-            new Setup(32, TIGHT, 64, true, 2, 6),
-            new Setup(8, TIGHT, 128, false, 2, 7))) {
+            Setup.cpu(1, ENOUGH, 64, false, 1, 0),
+            Setup.cpu(1, ENOUGH, 64, true, 1, 1),
+            Setup.cpu(7, ENOUGH, 64, true, 2, 2),
+            Setup.cpu(32, ENOUGH, 256, true, 2, 3),
+            Setup.cpu(32, ENOUGH, 128, false, 2, 4),
+            Setup.cpu(5, ENOUGH, 16, true, 1, 5),
+            Setup.cpu(32, TIGHT, 64, true, 2, 6),
+            Setup.cpu(8, TIGHT, 128, false, 2, 7)));
+  }
+
+  /** Dense, packed and table weights; batches of every kind of tile. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "llama3",
+        "types/q4_0",
+        "quantized/gptq_w4_g32_desc_act",
+        "quantized/gptq_w3_g64_asym",
+        "quantized/bnb_nf4"
+      })
+  @Tag("gpu")
+  void everyBitIsTheSameOnACard(String model) {
+    CudaAvailability availability = CudaDevice.availability();
+    assumeTrue(availability.available(), availability.reason());
+    List<Setup> setups = new ArrayList<>();
+    setups.add(new Setup(1, ENOUGH, 64, false, 0, 0, model));
+    for (int cap : new int[] {1, 7, 16, 32, 256}) {
+      setups.add(new Setup(cap, 40 * TIGHT, cap < 16 ? 64 : 4096, cap != 16, 0, cap, model));
+    }
+    setups.add(new Setup(32, TIGHT, 64, true, 0, 6, model));
+    setups.add(new Setup(256, 4 * TIGHT, 128, false, 0, 7, model));
+    assertSameAnswers(requests(120), setups);
+  }
+
+  private static void assertSameAnswers(List<GenerationRequest> requests, List<Setup> setups) {
+    List<String> expected = answers(requests, setups.get(0));
+    for (Setup setup : setups.subList(1, setups.size())) {
       List<String> answers = answers(requests, setup);
       for (int i = 0; i < requests.size(); i++) {
         assertEquals(expected.get(i), answers.get(i), setup + ", request " + i);
@@ -71,11 +116,11 @@ class SameAnswerTest {
     return result.finish() + Arrays.toString(result.tokens()) + Arrays.toString(logProbs);
   }
 
-  private static List<GenerationRequest> requests() {
+  private static List<GenerationRequest> requests(int count) {
     Random random = new Random(3);
     int[] shared = tokens(random, 20);
     List<GenerationRequest> requests = new ArrayList<>();
-    for (int i = 0; i < 30; i++) {
+    for (int i = 0; i < count; i++) {
       int[] own = tokens(random, 1 + random.nextInt(70));
       int[] prompt = IntStream.concat(IntStream.of(shared), IntStream.of(own)).toArray();
       int most = 1 + random.nextInt(30);
@@ -100,7 +145,7 @@ class SameAnswerTest {
   }
 
   private static Engine engine(Setup setup) {
-    CpuBackend backend = CpuBackend.open(setup.threads());
+    Backend backend = setup.threads() == 0 ? CudaBackend.open(0) : CpuBackend.open(setup.threads());
     EngineConfig config =
         new EngineConfig(
             "same",
@@ -114,7 +159,7 @@ class SameAnswerTest {
             backend.promptCut(),
             setup.reuse(),
             Set.of());
-    try (Checkpoint checkpoint = Checkpoints.open(Golden.model("llama3"))) {
+    try (Checkpoint checkpoint = Checkpoints.open(Golden.model(setup.model()))) {
       LlamaWeights weights = LlamaWeights.load(checkpoint, backend);
       return Engine.start(
           new LlamaExecutor(checkpoint.config(), weights, backend, config),

@@ -5,11 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import io.sailfish.kernels.KernelException;
-import io.sailfish.kernels.WeightSource;
-import io.sailfish.kernels.format.QuantFormat;
 import io.sailfish.kernels.format.TwoByteFloat;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -119,40 +115,5 @@ class WeightValuesTest {
       firsts[n] = codes[0];
     }
     return firsts;
-  }
-
-  @Test
-  void ggufBlocksBecomeCodes() {
-    ByteBuffer block = ByteBuffer.allocate(20).order(ByteOrder.LITTLE_ENDIAN);
-    block.putShort(TwoByteFloat.F16.encode(0.25f)).putShort(TwoByteFloat.F16.encode(-1f));
-    for (int i = 0; i < 16; i++) {
-      block.put((byte) (i | (15 - i) << 4));
-    }
-    WeightSource source = new OneRow(QuantFormat.Q4_1, 32, block.array());
-    PackedLayout layout = SourceCodes.layout(source, 1);
-    double[] values = new double[32];
-    new WeightValues(layout, new SourceCodes(source), null).row(0, values);
-    for (int k = 0; k < 32; k++) {
-      assertEquals(0.25 * (k < 16 ? k : 31 - k) - 1, values[k]);
-    }
-    assertThrows(
-        KernelException.class, () -> new SourceCodes(new OneRow(QuantFormat.F16, 1, new byte[2])));
-  }
-
-  private record OneRow(QuantFormat format, int cols, byte[] bytes) implements WeightSource {
-    @Override
-    public String name() {
-      return "row";
-    }
-
-    @Override
-    public int rows() {
-      return 1;
-    }
-
-    @Override
-    public void readRows(int firstRow, int numRows, ByteBuffer dst) {
-      dst.put(bytes);
-    }
   }
 }

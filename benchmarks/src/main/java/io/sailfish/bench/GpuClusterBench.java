@@ -1,0 +1,235 @@
+package io.sailfish.bench;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Random;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.stream.Collectors;
+import org.apache.spark.TaskContext;
+import org.apache.spark.api.java.function.MapPartitionsFunction;
+import org.apache.spark.resource.ResourceInformation;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Encoders;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.SparkSession;
+
+/**
+ * Rows a second of a SQL job, from Parquet to Parquet, on one and on two executors of a host, each
+ * in a process of its own on a card of its own. One standalone worker offers the host's cards, as
+ * bin/gpu-addresses finds them. A first job of other rows loads the models and is not counted.
+ *
+ * <p>The figure compares jobs with as many rows for each executor, so that both work as long; the
+ * table also has the smaller job on two executors. Answers to the same row have to be the same.
+ *
+ * <pre>GpuClusterBench MODEL ROWS REPETITIONS RESULTS COMMIT [setting=value ...]</pre>
+ */
+public final class GpuClusterBench {
+  private static final int CORES = 8;
+  private static final int PARTITIONS = 16;
+  private static final int PROMPT_CHARS = 128;
+  private static final int TOKENS = 32;
+  private static final int WARM_ROWS = 1024;
+
+  private final String model;
+  private final int rows;
+  private final Map<String, String> settings;
+  private final Path folder;
+  private final Map<String, String> answers = new TreeMap<>();
+  private final List<List<String>> table = new ArrayList<>();
+  private long differing;
+
+  private GpuClusterBench(String model, int rows, Map<String, String> settings) throws IOException {
+    this.model = model;
+    this.rows = rows;
+    this.settings = settings;
+    this.folder = Files.createTempDirectory("sailfish-bench");
+  }
+
+  /**
+   * @param args model file, rows for each executor, repetitions, folder for the result, commit,
+   *     settings
+   */
+  public static void main(String[] args) throws Exception {
+    SparkDeterminismBench.layOutSpark();
+    Map<String, String> settings = new TreeMap<>();
+    for (String setting : Arrays.asList(args).subList(5, args.length)) {
+      String[] pair = setting.split("=", 2);
+      settings.put(pair[0], pair[1]);
+    }
+    GpuClusterBench bench = new GpuClusterBench(args[0], Integer.parseInt(args[1]), settings);
+    bench.run(Integer.parseInt(args[2]), Path.of(args[3]), args[4]);
+  }
+
+  private void run(int repetitions, Path results, String commit) throws IOException {
+    double one = 0;
+    List<Double> factors = new ArrayList<>();
+    for (int executors = 1; executors <= 2; executors++) {
+      try (SparkSession spark = session(executors)) {
+        warmUp(spark, executors);
+        List<Double> rates = new ArrayList<>();
+        for (int i = 0; i < repetitions; i++) {
+          rates.add(rate(spark, executors, executors * rows));
+        }
+        if (executors == 1) {
+          one = median(rates);
+        } else {
+          rate(spark, executors, rows);
+          for (double rate : rates) {
+            factors.add(rate / one);
+          }
+        }
+      }
+      SparkSession.clearActiveSession();
+      SparkSession.clearDefaultSession();
+    }
+    if (differing > 0) {
+      throw new IllegalStateException(differing + " answers differ; no figure");
+    }
+    System.out.printf("spark.gpu.scaling.executors2 %.3f of %s%n", median(factors), factors);
+    System.out.println(result(commit, factors).write(results));
+  }
+
+  private BenchmarkResult result(String commit, List<Double> factors) {
+    return new BenchmarkResult(
+        "gpu-cluster",
+        RunFacts.date(),
+        commit,
+        "2 NVIDIA H200 of a host, %d processors"
+            .formatted(Runtime.getRuntime().availableProcessors()),
+        "java io.sailfish.bench.GpuClusterBench MODEL %d %d RESULTS COMMIT, with a model of"
+                .formatted(rows, factors.size())
+            + " io.sailfish.bench.gpu.RandomGguf",
+        List.of(
+            new BenchmarkResult.Figure("spark.gpu.scaling.executors2", median(factors), factors)),
+        List.of(
+            new BenchmarkResult.Table(
+                "A SQL job on one and two executors with a card each, Llama 8B shapes",
+                ("Rows of %d prompt tokens and up to %d of answer, %d partitions for each executor"
+                        + " of %d cores; time from Parquet to Parquet, models loaded. The figure"
+                        + " is from jobs with as many rows for each executor; the last line is the"
+                        + " smaller job on two. %d rows had the same answer in every job.")
+                    .formatted(PROMPT_CHARS, TOKENS, PARTITIONS, CORES, answers.size()),
+                List.of("executors", "rows", "seconds", "rows/s"),
+                table)));
+  }
+
+  private static double median(List<Double> values) {
+    return values.stream().sorted().skip(values.size() / 2).findFirst().orElseThrow();
+  }
+
+  /** Loads the models, records the steps, and checks that every executor has a card of its own. */
+  private void warmUp(SparkSession spark, int executors) throws IOException {
+    long start = System.nanoTime();
+    job(spark, executors, prompts(executors * WARM_ROWS, -1));
+    TreeSet<String> places = new TreeSet<>(places(spark, executors));
+    System.out.printf(
+        "%d executors ready in %.1f s, process and card: %s%n",
+        executors, (System.nanoTime() - start) / 1e9, places);
+    long cards = places.stream().map(p -> p.split(" ")[1]).distinct().count();
+    if (places.size() != executors || cards != executors) {
+      throw new IllegalStateException(
+          "expected %d executors with a card each, got %s".formatted(executors, places));
+    }
+  }
+
+  private static List<String> places(SparkSession spark, int executors) {
+    MapPartitionsFunction<Long, String> place =
+        ids -> {
+          Thread.sleep(500); // so that every core gets one of these tasks
+          ResourceInformation gpu = TaskContext.get().resourcesJMap().get("gpu");
+          return List.of(ProcessHandle.current().pid() + " " + gpu.addresses()[0]).iterator();
+        };
+    int tasks = executors * CORES;
+    return spark.range(0, tasks, 1, tasks).mapPartitions(place, Encoders.STRING()).collectAsList();
+  }
+
+  private double rate(SparkSession spark, int executors, int total) throws IOException {
+    List<String> prompts = prompts(total, 0);
+    double seconds = job(spark, executors, prompts);
+    for (Row row : spark.read().parquet(folder.resolve("out").toString()).collectAsList()) {
+      String known = answers.putIfAbsent(row.getString(0), row.getString(1));
+      differing += known == null || known.equals(row.getString(1)) ? 0 : 1;
+    }
+    if (!answers.keySet().containsAll(prompts)
+        || answers.values().stream().anyMatch(Objects::isNull)) {
+      throw new IllegalStateException("rows were lost");
+    }
+    table.add(
+        List.of(
+            Integer.toString(executors),
+            Integer.toString(total),
+            "%.2f".formatted(seconds),
+            "%.1f".formatted(total / seconds)));
+    System.out.println(table.get(table.size() - 1));
+    return total / seconds;
+  }
+
+  /** Seconds from Parquet to Parquet. */
+  private double job(SparkSession spark, int executors, List<String> prompts) {
+    String in = folder.resolve("in").toString();
+    spark
+        .createDataset(prompts, Encoders.STRING())
+        .toDF("prompt")
+        .repartition(executors * PARTITIONS)
+        .write()
+        .mode("overwrite")
+        .parquet(in);
+    Dataset<Row> read = spark.read().parquet(in);
+    read.createOrReplaceTempView("prompts");
+    long start = System.nanoTime();
+    spark
+        .sql(
+            ("SELECT prompt, ai_query('default', prompt, modelParameters =>"
+                    + " named_struct('max_tokens', %d)) answer FROM prompts")
+                .formatted(TOKENS))
+        .write()
+        .mode("overwrite")
+        .parquet(folder.resolve("out").toString());
+    return (System.nanoTime() - start) / 1e9;
+  }
+
+  /** Letters, a token each where the vocabulary has no words; the same ones for the same seed. */
+  private static List<String> prompts(int count, long seed) {
+    List<String> prompts = new ArrayList<>(count);
+    for (int i = 0; i < count; i++) {
+      prompts.add(
+          new Random(seed * 1_000_003 + i)
+              .ints(PROMPT_CHARS, 'A', 'Z' + 1)
+              .mapToObj(Character::toString)
+              .collect(Collectors.joining()));
+    }
+    return prompts;
+  }
+
+  private SparkSession session(int executors) {
+    SparkSession.Builder builder =
+        SparkSession.builder()
+            .master("local-cluster[1,%d,%d]".formatted(2 * CORES, 2 * 8192))
+            .appName("GpuClusterBench")
+            .config("spark.ui.enabled", "false")
+            .config("spark.cores.max", executors * CORES)
+            .config("spark.executor.cores", CORES)
+            .config("spark.executor.memory", "8g")
+            .config("spark.executor.extraClassPath", System.getProperty("java.class.path"))
+            .config("spark.scheduler.minRegisteredResourcesRatio", "1.0")
+            .config("spark.scheduler.maxRegisteredResourcesWaitingTime", "60s")
+            .config("spark.worker.resource.gpu.amount", 2)
+            .config("spark.worker.resource.gpu.discoveryScript", "bin/gpu-addresses")
+            .config("spark.executor.resource.gpu.amount", 1)
+            .config("spark.task.resource.gpu.amount", Double.toString(1.0 / CORES))
+            .config("spark.sql.files.maxPartitionBytes", "1m")
+            .config("spark.sql.files.openCostInBytes", "1m")
+            .config("spark.plugins", "io.sailfish.spark.SailfishPlugin")
+            .config("spark.sailfish.backend", "cuda")
+            .config("spark.sailfish.model.path", model);
+    settings.forEach(builder::config);
+    return builder.getOrCreate();
+  }
+}
