@@ -4,6 +4,7 @@ import io.sailfish.llama.RuntimeInfo;
 import io.sailfish.spark.SailfishDriverPlugin.ModelLoaded;
 import io.sailfish.spark.SailfishDriverPlugin.NotAgain;
 import io.sailfish.spark.exec.ExecutorHost;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.apache.spark.SparkContext$;
 import org.apache.spark.TaskContext;
 import org.apache.spark.api.plugin.PluginContext;
@@ -21,6 +22,7 @@ final class PluginHost implements ExecutorHost {
   private static final long REPORT_MILLIS = 1000;
 
   private final PluginContext context;
+  private final AtomicBoolean exiting = new AtomicBoolean();
 
   PluginHost(PluginContext context) {
     this.context = context;
@@ -42,10 +44,24 @@ final class PluginHost implements ExecutorHost {
       LOG.error("{}; in local mode the application has to be started again", reason);
       return;
     }
+    if (exiting.getAndSet(true)) {
+      // Until it ends Spark sends this executor the failed task again and others. If they failed
+      // too, at once, a task would have used up its tries before there is another executor.
+      awaitEnd();
+      return;
+    }
     LOG.error("Executor {} exits, to be replaced: {}", context.executorID(), reason);
     Thread exit = new Thread(PluginHost::haltSoon, "sailfish-exit");
     exit.setDaemon(true);
     exit.start();
+  }
+
+  private static void awaitEnd() {
+    try {
+      Thread.sleep(2 * REPORT_MILLIS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt(); // the task is killed, and reports that
+    }
   }
 
   private static void haltSoon() {

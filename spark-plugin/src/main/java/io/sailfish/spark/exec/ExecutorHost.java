@@ -10,7 +10,8 @@ public interface ExecutorHost {
   void loaded(String model, RuntimeInfo info);
 
   /**
-   * Ends this executor, so that the cluster manager replaces it.
+   * Ends this executor, so that the cluster manager replaces it. The first caller returns at once,
+   * to report why; others are held until the end.
    *
    * @param reason for the log
    */
