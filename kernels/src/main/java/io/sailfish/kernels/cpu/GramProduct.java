@@ -10,7 +10,7 @@ import java.util.Arrays;
  */
 final class GramProduct {
   /** Tokens summed in fp32 before they are added to the doubles. */
-  private static final int CHUNK = 384;
+  private static final int CHUNK = 1024;
 
   /** Tokens a call: two blocks of them fit the first-level cache; see {@link PanelProduct}. */
   private static final int PIECE = 96;

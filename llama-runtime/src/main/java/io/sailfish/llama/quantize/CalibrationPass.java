@@ -11,7 +11,9 @@ import io.sailfish.llama.model.ModelConfig;
 import io.sailfish.llama.model.RopeTable;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
 import java.util.function.IntUnaryOperator;
 
 /**
@@ -23,7 +25,8 @@ import java.util.function.IntUnaryOperator;
  * <p>Holds of every token its row of the residual stream and the inputs of the stage's matrices.
  */
 final class CalibrationPass {
-  private static final int BLOCK_TOKENS = 16;
+  /** Whole sequences at once: longer blocks than an engine's make longer products. */
+  private static final int BLOCK_TOKENS = 64;
 
   /** Rows computed together: some thousand, so that a weight is decoded seldom. */
   private static final int BATCH_TOKENS = 2048;
@@ -38,17 +41,13 @@ final class CalibrationPass {
   private final CpuBackend backend;
   private final Ops ops;
   private final List<int[]> batches = new ArrayList<>();
-  private final List<float[]> stream = new ArrayList<>();
-  private final List<float[]> inputs = new ArrayList<>();
+  private final List<Tensor> stream = new ArrayList<>();
+  private final Map<Stage, List<Tensor>> inputs = new EnumMap<>(Stage.class);
   private final int length;
-  private final int batchRows;
   private final KvCache cache;
   private final Tensor cosSin;
-  private final Tensor x;
   private final Tensor normed;
   private final Tensor qkv;
-  private final Tensor attended;
-  private final Tensor inner;
   private LayerVectors vectors;
   private Weight qkvWeight;
   private Weight gateUpWeight;
@@ -65,15 +64,15 @@ final class CalibrationPass {
     for (int from = 0; from < sequences.size(); from += perBatch) {
       batches.add(concat(sequences.subList(from, Math.min(sequences.size(), from + perBatch))));
     }
-    this.batchRows = batches.get(0).length;
     int blocks = (length + BLOCK_TOKENS - 1) / BLOCK_TOKENS * perBatch;
     this.cache = backend.kvCache(1, blocks, BLOCK_TOKENS, config.attention());
     this.cosSin = RopeTable.make(backend, config.rope(), config.attention().headDim(), length);
-    this.x = backend.floats(batchRows, config.hidden(), "residual stream");
+    int batchRows = batches.get(0).length;
     this.normed = backend.floats(batchRows, config.hidden(), "normed rows");
     this.qkv = backend.floats(batchRows, config.attention().qkvCols(), "q|k|v rows");
-    this.attended = backend.floats(batchRows, config.attention().qCols(), "attention rows");
-    this.inner = backend.floats(batchRows, config.inner(), "feed-forward rows");
+    for (int[] batch : batches) {
+      stream.add(backend.floats(batch.length, config.hidden(), "residual stream"));
+    }
   }
 
   /** Sequences of a shard, all of {@code length} tokens. */
@@ -92,30 +91,62 @@ final class CalibrationPass {
 
   /** Starts over at the embeddings. */
   void embed(Weight table) {
-    stream.clear();
-    for (int[] batch : batches) {
-      IntTensor ids = ints(batch.length, i -> batch[i]);
-      ops.embed(x, table, ids, batch.length);
-      stream.add(read(x, batch.length));
+    for (int b = 0; b < batches.size(); b++) {
+      int[] batch = batches.get(b);
+      ops.embed(stream.get(b), table, ints(batch.length, i -> batch[i]), batch.length);
     }
   }
 
   /** Residual stream of a batch of sequences, {@code [tokens, hidden]}. */
   float[] stream(int batch) {
-    return stream.get(batch);
+    return read(stream.get(batch));
   }
 
   /** What has been computed so far, to go on with elsewhere. */
-  CalibrationShard shard(List<int[]> sequences, double[] moments) {
-    return new CalibrationShard(sequences, List.copyOf(stream), List.copyOf(inputs), moments);
+  CalibrationShard shard(List<int[]> sequences, Stage stage, double[] moments) {
+    List<Tensor> last = inputs.getOrDefault(stage, List.of());
+    return new CalibrationShard(
+        sequences,
+        stream.stream().map(this::read).toList(),
+        last.stream().map(this::read).toList(),
+        moments);
   }
 
-  /** Takes over what was computed of the same sequences. */
-  void resume(CalibrationShard shard) {
-    stream.clear();
-    stream.addAll(shard.stream());
-    inputs.clear();
-    inputs.addAll(shard.inputs());
+  /**
+   * Takes over what was computed of the same sequences.
+   *
+   * @param stage the last one whose inputs were computed; null before the first
+   */
+  void resume(CalibrationShard shard, Stage stage) {
+    write(stream, shard.stream());
+    if (!shard.inputs().isEmpty()) {
+      write(rows(stage), shard.inputs());
+    }
+  }
+
+  private void write(List<Tensor> tensors, List<float[]> values) {
+    for (int b = 0; b < tensors.size(); b++) {
+      backend.write(tensors.get(b), 0, values.get(b), 0, values.get(b).length);
+    }
+  }
+
+  private float[] read(Tensor tensor) {
+    float[] values = new float[Math.multiplyExact(tensor.rows(), tensor.cols())];
+    backend.read(tensor, 0, values, 0, values.length);
+    return values;
+  }
+
+  /** Where the inputs of a stage are kept until its matrices are quantised. */
+  private List<Tensor> rows(Stage stage) {
+    return inputs.computeIfAbsent(
+        stage,
+        key -> {
+          List<Tensor> tensors = new ArrayList<>();
+          for (int[] batch : batches) {
+            tensors.add(backend.floats(batch.length, key.inputs(config), "inputs of " + key));
+          }
+          return tensors;
+        });
   }
 
   /** Goes to the next layer. */
@@ -129,7 +160,6 @@ final class CalibrationPass {
    * @param moments where to add them, or null when nobody wants them
    */
   void inputs(Stage stage, double[] moments) {
-    inputs.clear();
     double[] shard = moments == null ? null : new double[moments.length];
     for (int b = 0; b < batches.size(); b++) {
       Tensor result = inputs(stage, b);
@@ -142,20 +172,17 @@ final class CalibrationPass {
           Arrays.fill(shard, 0);
         }
       }
-      if (stage == Stage.O || stage == Stage.DOWN) {
-        inputs.add(read(result, rows));
-      }
     }
   }
 
   private Tensor inputs(Stage stage, int batch) {
     int rows = batches.get(batch).length;
-    write(x, stream.get(batch));
+    Tensor x = stream.get(batch);
     return switch (stage) {
-      case QKV -> norm(vectors.attentionNorm(), rows);
-      case O -> attend(rows);
-      case GATE_UP -> norm(vectors.ffnNorm(), rows);
-      case DOWN -> feedForward(rows);
+      case QKV -> norm(x, vectors.attentionNorm(), rows);
+      case O -> attend(rows(stage).get(batch), x, rows);
+      case GATE_UP -> norm(x, vectors.ffnNorm(), rows);
+      case DOWN -> feedForward(rows(stage).get(batch), x, rows);
     };
   }
 
@@ -164,18 +191,18 @@ final class CalibrationPass {
     switch (stage) {
       case QKV -> qkvWeight = weight;
       case GATE_UP -> gateUpWeight = weight;
-      case O -> addToStream(attended, weight, vectors.oBias());
-      case DOWN -> addToStream(inner, weight, null);
+      case O -> addToStream(stage, weight, vectors.oBias());
+      case DOWN -> addToStream(stage, weight, null);
     }
   }
 
-  private Tensor norm(Tensor weight, int rows) {
+  private Tensor norm(Tensor x, Tensor weight, int rows) {
     ops.rmsNorm(normed, x, weight, config.normEps(), rows);
     return normed;
   }
 
-  private Tensor attend(int rows) {
-    ops.linear(qkv, norm(vectors.attentionNorm(), rows), qkvWeight, rows);
+  private Tensor attend(Tensor attended, Tensor x, int rows) {
+    ops.linear(qkv, norm(x, vectors.attentionNorm(), rows), qkvWeight, rows);
     if (vectors.qkvBias() != null) {
       ops.addBias(qkv, vectors.qkvBias(), rows);
     }
@@ -195,23 +222,20 @@ final class CalibrationPass {
     return attended;
   }
 
-  private Tensor feedForward(int rows) {
-    ops.swiGlu(inner, norm(vectors.ffnNorm(), rows), gateUpWeight, rows);
+  private Tensor feedForward(Tensor inner, Tensor x, int rows) {
+    ops.swiGlu(inner, norm(x, vectors.ffnNorm(), rows), gateUpWeight, rows);
     return inner;
   }
 
-  private void addToStream(Tensor factors, Weight weight, Tensor bias) {
+  private void addToStream(Stage stage, Weight weight, Tensor bias) {
     for (int b = 0; b < batches.size(); b++) {
       int rows = batches.get(b).length;
-      write(x, stream.get(b));
-      write(factors, inputs.get(b));
-      ops.linearAdd(x, factors, weight, rows);
+      Tensor x = stream.get(b);
+      ops.linearAdd(x, rows(stage).get(b), weight, rows);
       if (bias != null) {
         ops.addBias(x, bias, rows);
       }
-      stream.set(b, read(x, rows));
     }
-    inputs.clear();
   }
 
   /** Sequences one behind the other, each from position 0, in KV blocks of its own. */
@@ -235,15 +259,5 @@ final class CalibrationPass {
     IntTensor tensor = backend.ints(count, "calibration");
     backend.write(tensor, values, count);
     return tensor;
-  }
-
-  private float[] read(Tensor tensor, int rows) {
-    float[] values = new float[Math.multiplyExact(rows, tensor.cols())];
-    backend.read(tensor, 0, values, 0, values.length);
-    return values;
-  }
-
-  private void write(Tensor tensor, float[] values) {
-    backend.write(tensor, 0, values, 0, values.length);
   }
 }

@@ -57,7 +57,7 @@ public final class ClusterSteps implements AutoCloseable {
     CalibrationPass pass = new CalibrationPass(checkpoint.config(), backend, sequences);
     WeightSource table = checkpoint.tensor("embedding");
     pass.embed(backend.vocabularyWeight(table.name(), table));
-    return pass.shard(sequences, null);
+    return pass.shard(sequences, null, null);
   }
 
   /**
@@ -71,7 +71,7 @@ public final class ClusterSteps implements AutoCloseable {
     Stage[] stages = Stage.values();
     Stage stage = stages[step % stages.length];
     CalibrationPass pass = new CalibrationPass(checkpoint.config(), backend, shard.sequences());
-    pass.resume(shard);
+    pass.resume(shard, step == 0 ? null : stages[(step - 1) % stages.length]);
     if (step > 0) {
       int layer = (step - 1) / stages.length;
       pass.enter(LayerVectors.of(checkpoint, backend, layer));
@@ -82,7 +82,7 @@ public final class ClusterSteps implements AutoCloseable {
     int cols = stage.inputs(checkpoint.config());
     double[] moments = new double[Math.multiplyExact(cols, cols)];
     pass.inputs(stage, moments);
-    return pass.shard(shard.sequences(), moments);
+    return pass.shard(shard.sequences(), stage, moments);
   }
 
   private Weight weight(Stage stage, int layer, List<Matrix> before) {
@@ -98,7 +98,8 @@ public final class ClusterSteps implements AutoCloseable {
     int cols = stage.inputs(checkpoint.config());
     double[] sum = new double[Math.multiplyExact(cols, cols)];
     shards.forEach(shard -> Hessian.add(sum, shard));
-    return StageMoments.of(new Hessian(cols, sum), recipe, stage.matrices(step / stages.length));
+    List<String> names = stage.matrices(step / stages.length);
+    return StageMoments.of(new Hessian(cols, sum), recipe, names, workers);
   }
 
   /** The matrices of a stage that a recipe changes, in pieces. */

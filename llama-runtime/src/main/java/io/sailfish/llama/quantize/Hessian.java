@@ -1,9 +1,5 @@
 package io.sailfish.llama.quantize;
 
-import org.netlib.lapack.Dpotrf;
-import org.netlib.lapack.Dtrtri;
-import org.netlib.util.intW;
-
 /**
  * Second moments Σ xᵀx of the activations that a matrix multiplies: the Hessian, up to a factor, of
  * the squared error of its outputs.
@@ -40,41 +36,35 @@ record Hessian(int cols, double[] gram) {
    * in fp32.
    *
    * <p>Not by inverting: with rows and columns in reverse order H = LLᵀ, and R is L⁻¹ reversed
-   * again. That is half the work and one rounding less. LAPACK in Java, translated from Fortran,
-   * and never the machine's own: the same bits everywhere.
+   * again. That is half the work and one rounding less.
    *
    * @param order P: position i is input {@code order[i]}
    * @param damping λ as a share of the mean of the diagonal
    * @throws IllegalArgumentException when the damped matrix is not positive definite
    */
-  float[] inverseFactor(int[] order, double damping) {
+  float[] inverseFactor(int[] order, double damping, Workers workers) {
     double mean = 0;
     for (int i = 0; i < cols; i++) {
       mean += at(i, i) / cols;
     }
     double lambda = mean > 0 ? damping * mean : FLOOR;
-    double[] reversed = new double[cols * cols];
+    double[][] reversed = new double[cols][cols];
     for (int i = 0; i < cols; i++) {
       for (int j = 0; j <= i; j++) {
-        int from = order[cols - 1 - i];
-        int to = order[cols - 1 - j];
-        // Column-major for LAPACK: element (i, j), i ≥ j, is in its lower triangle.
-        reversed[i + j * cols] = at(from, to) + (i == j ? lambda : 0);
+        reversed[i][j] = at(order[cols - 1 - i], order[cols - 1 - j]) + (i == j ? lambda : 0);
       }
     }
-    intW info = new intW(0);
-    Dpotrf.dpotrf("L", cols, reversed, 0, cols, info);
-    if (info.val != 0) {
+    int failed = InverseFactor.of(reversed, workers);
+    if (failed != 0) {
       throw new IllegalArgumentException(
-          ("the Hessian of %d inputs is not positive definite (LAPACK dpotrf: %d) with damping %s;"
+          ("the Hessian of %d inputs is not positive definite (minor %d) with damping %s;"
                   + " raise the damping or give more calibration text")
-              .formatted(cols, info.val, damping));
+              .formatted(cols, failed, damping));
     }
-    Dtrtri.dtrtri("L", "N", cols, reversed, 0, cols, info);
     float[] factor = new float[cols * cols];
     for (int i = 0; i < cols; i++) {
       for (int j = i; j < cols; j++) {
-        factor[i * cols + j] = (float) reversed[cols - 1 - i + (cols - 1 - j) * cols];
+        factor[i * cols + j] = (float) reversed[cols - 1 - i][cols - 1 - j];
       }
     }
     return factor;

@@ -79,7 +79,7 @@ final class LayerQuantizer {
 
   private Map<String, WeightSource> stage(List<String> names, Hessian hessian) {
     Map<String, WeightSource> out = new LinkedHashMap<>();
-    StageMoments moments = StageMoments.of(hessian, recipe, names);
+    StageMoments moments = StageMoments.of(hessian, recipe, names, workers);
     for (String name : names) {
       Recipe.Choice choice = recipe.choice(name);
       if (choice != null) {

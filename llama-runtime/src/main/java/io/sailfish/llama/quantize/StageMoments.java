@@ -13,7 +13,7 @@ import java.util.List;
 public record StageMoments(double[] importance, int[] order, float[] factor) {
   static final StageMoments NONE = new StageMoments(null, null, null);
 
-  static StageMoments of(Hessian hessian, Recipe recipe, List<String> names) {
+  static StageMoments of(Hessian hessian, Recipe recipe, List<String> names, Workers workers) {
     boolean gptq =
         names.stream()
             .map(recipe::choice)
@@ -22,7 +22,7 @@ public record StageMoments(double[] importance, int[] order, float[] factor) {
       return new StageMoments(hessian.diagonal(), null, null);
     }
     int[] order = Rounding.byMoment(hessian);
-    float[] factor = hessian.inverseFactor(order, recipe.choice().damping());
+    float[] factor = hessian.inverseFactor(order, recipe.choice().damping(), workers);
     return new StageMoments(hessian.diagonal(), order, factor);
   }
 

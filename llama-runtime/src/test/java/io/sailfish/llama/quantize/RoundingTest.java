@@ -57,7 +57,7 @@ class RoundingTest {
       FittedGrid fitted =
           GridFitter.fit(new Choice(Method.GPTQ, grid, group), matrix, null, workers);
       int[] order = Rounding.byMoment(hessian);
-      float[] factor = hessian.inverseFactor(order, DAMPING);
+      float[] factor = hessian.inverseFactor(order, DAMPING, workers);
       return Rounding.compensated(matrix, fitted, order, factor, workers);
     }
   }
@@ -248,13 +248,15 @@ class RoundingTest {
   void aHessianOfNothingIsRefusedOrDamped() {
     Hessian empty = new Hessian(COLS, new double[COLS * COLS]);
     int[] order = IntStream.range(0, COLS).toArray();
-    assertEquals(1, empty.inverseFactor(order, DAMPING)[0]);
     double[] broken = hessian.gram().clone();
     broken[1] = 1e12;
-    IllegalArgumentException e =
-        assertThrows(
-            IllegalArgumentException.class,
-            () -> new Hessian(COLS, broken).inverseFactor(order, DAMPING));
-    assertTrue(e.getMessage().contains("raise the damping"), e.getMessage());
+    try (Workers workers = new Workers(1)) {
+      assertEquals(1, empty.inverseFactor(order, DAMPING, workers)[0]);
+      IllegalArgumentException e =
+          assertThrows(
+              IllegalArgumentException.class,
+              () -> new Hessian(COLS, broken).inverseFactor(order, DAMPING, workers));
+      assertTrue(e.getMessage().contains("raise the damping"), e.getMessage());
+    }
   }
 }
