@@ -1,7 +1,6 @@
 package io.sailfish.llama.quantize;
 
 import io.sailfish.kernels.format.TwoByteFloat;
-import java.util.Arrays;
 
 /** Chooses scales, zero points and tables for a matrix. */
 final class GridFitter {
@@ -46,11 +45,12 @@ final class GridFitter {
     workers.run(matrix.rows(), fitter::fitRows);
     if (choice.grid().learned()) {
       int strips = (matrix.rows() + FittedGrid.STRIP - 1) / FittedGrid.STRIP;
+      double[] shares = choice.sensitive() ? importance : null;
       workers.run(
           strips,
           (from, to) -> {
             for (int strip = from; strip < to; strip++) {
-              fitter.learn(strip);
+              new TableFitter(matrix, shares, fitter.fitted, strip).fit();
             }
           });
     }
@@ -125,31 +125,5 @@ final class GridFitter {
       sum += error * error * (importance == null ? 1 : importance[c]);
     }
     return sum;
-  }
-
-  /**
-   * The table of a strip: k-means of its weights over their scales, each by what its error costs.
-   */
-  private void learn(int strip) {
-    int cols = matrix.cols();
-    int firstRow = strip * FittedGrid.STRIP;
-    int rows = Math.min(FittedGrid.STRIP, matrix.rows() - firstRow);
-    double[] points = new double[rows * cols];
-    double[] costs = new double[points.length];
-    for (int r = 0; r < rows; r++) {
-      for (int c = 0; c < cols; c++) {
-        int row = firstRow + r;
-        float scale = fitted.scales()[row * fitted.groups() + c / group];
-        double weight = matrix.values()[row * cols + c];
-        double importanceOfInput = choice.sensitive() && importance != null ? importance[c] : 1;
-        points[r * cols + c] = scale == 0 ? 0 : weight / scale;
-        costs[r * cols + c] = importanceOfInput * scale * scale;
-      }
-    }
-    double[] centres = KMeans.centres(points, costs, choice.grid().codes());
-    Arrays.sort(centres);
-    for (int q = 0; q < centres.length; q++) {
-      fitted.tables()[strip * centres.length + q] = half((float) centres[q]);
-    }
   }
 }
