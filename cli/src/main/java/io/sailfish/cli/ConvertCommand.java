@@ -13,6 +13,7 @@ import java.util.Map;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -25,6 +26,14 @@ final class ConvertCommand implements Runnable {
 
   @Parameters(index = "1", paramLabel = "TARGET", description = "file to write")
   private Path target;
+
+  @Option(
+      names = "--packed",
+      description = {
+        "matrices in the layout in which a card keeps them, where that loses nothing:",
+        "such a file is loaded there in the time of its copy"
+      })
+  private boolean packed;
 
   @Mixin private WorkOptions.Output output;
 
@@ -39,7 +48,12 @@ final class ConvertCommand implements Runnable {
       checkpoint.tensorNames().forEach(name -> tensors.put(name, checkpoint.tensor(name)));
       ObjectNode provenance = new ObjectMapper().createObjectNode();
       provenance.put("source", checkpoint.describe()).put("source_sha256", digest);
-      SailfishWriter.write(target, SailfishWriter.Description.of(checkpoint, provenance), tensors);
+      SailfishWriter.Description all = SailfishWriter.Description.of(checkpoint, provenance);
+      if (packed) {
+        SailfishWriter.writePacked(target, all, tensors);
+      } else {
+        SailfishWriter.write(target, all, tensors);
+      }
       facts.put("model", checkpoint.describe());
       facts.put("tensors", tensors.size());
     }

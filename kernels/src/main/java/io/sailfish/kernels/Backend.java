@@ -1,5 +1,7 @@
 package io.sailfish.kernels;
 
+import io.sailfish.kernels.format.packed.PackedForm;
+import io.sailfish.kernels.format.packed.PackedSource;
 import java.util.List;
 
 /**
@@ -86,6 +88,19 @@ public interface Backend extends AutoCloseable {
    */
   default Weight vocabularyWeight(String name, WeightSource source) {
     return weight(name, List.of(source));
+  }
+
+  /** Whether {@link #packedWeight} takes weights of a form as they are. */
+  default boolean takes(PackedForm form) {
+    return false;
+  }
+
+  /**
+   * A weight that a file holds in the backend's own layout, copied as it is; gated ones are for
+   * {@link Ops#swiGlu} alone. Only of forms that it {@link #takes}.
+   */
+  default Weight packedWeight(PackedSource source) {
+    throw new UnsupportedOperationException(id() + " takes no packed weights");
   }
 
   /** Room for keys and values; see {@link #kvBlockBytes}. */

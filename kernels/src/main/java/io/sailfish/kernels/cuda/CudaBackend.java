@@ -12,6 +12,9 @@ import io.sailfish.kernels.StepInputs;
 import io.sailfish.kernels.Tensor;
 import io.sailfish.kernels.Weight;
 import io.sailfish.kernels.WeightSource;
+import io.sailfish.kernels.format.packed.PackedForm;
+import io.sailfish.kernels.format.packed.PackedLayout;
+import io.sailfish.kernels.format.packed.PackedSource;
 import io.sailfish.kernels.format.packed.SourcePacking;
 import java.util.List;
 
@@ -275,17 +278,33 @@ public final class CudaBackend implements Backend {
       Arguments.atLeast("weight " + name, part.name() + ".rows", 1, part.rows());
       part.format().rowBytes(part.cols()); // refuses rows of broken blocks
     }
-    stream();
-    if (upload == null) {
-      upload = new WeightUpload(stream);
-    }
-    WeightPacking packing = new WeightPacking(device, upload, scope);
+    WeightPacking packing = packing();
     SourcePacking packed = mayPack ? SourcePacking.of(parts) : null;
     if (packed == null) {
       return packing.dense(name, parts, gated);
     }
     hasTables |= packed.layout().code().hasTable();
     return packing.packed(name, packed, parts, gated);
+  }
+
+  @Override
+  public boolean takes(PackedForm form) {
+    return true;
+  }
+
+  @Override
+  public Weight packedWeight(PackedSource source) {
+    PackedLayout layout = source.form().layout();
+    hasTables |= layout != null && layout.code().hasTable();
+    return packing().copied(source);
+  }
+
+  private WeightPacking packing() {
+    stream();
+    if (upload == null) {
+      upload = new WeightUpload(stream);
+    }
+    return new WeightPacking(device, upload, scope);
   }
 
   @Override

@@ -46,13 +46,22 @@ final class ScaleExponent implements CodeMatrix {
    * @param tables null for integer codes
    */
   int value(LutTables tables) {
+    return of(Float.intBitsToFloat(largest.get()), tables);
+  }
+
+  /**
+   * The exponent for weights whose scales are at most {@code largest} in magnitude.
+   *
+   * @param tables null for integer codes
+   */
+  static int of(float largest, LutTables tables) {
     float entry = 1;
     if (tables != null) {
       for (short value : tables.encoded()) {
         entry = Math.max(entry, Math.abs(tables.type().decode(value)));
       }
     }
-    return of((float) Math.min(LARGEST_HALF, Float.intBitsToFloat(largest.get()) * (double) entry));
+    return of((float) Math.min(LARGEST_HALF, largest * (double) entry));
   }
 
   @Override

@@ -5,6 +5,9 @@ import io.sailfish.kernels.WeightSource;
 import io.sailfish.kernels.format.TwoByteFloat;
 import io.sailfish.kernels.format.packed.CodeMatrix;
 import io.sailfish.kernels.format.packed.FusedCodes;
+import io.sailfish.kernels.format.packed.LutTables;
+import io.sailfish.kernels.format.packed.PackedForm;
+import io.sailfish.kernels.format.packed.PackedSource;
 import io.sailfish.kernels.format.packed.SourcePacking;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -36,6 +39,29 @@ final class WeightPacking {
             : FusedCodes.stacked(codes, parts.stream().mapToInt(WeightSource::rows).toArray());
     return new PackedMatrix(
         gated, upload.upload(name, packing.layout(), matrix, packing.tables(), scope));
+  }
+
+  /** What a file holds as the card keeps it. */
+  CudaWeight copied(PackedSource source) {
+    PackedForm form = source.form();
+    DeviceBuffer blocks = scope.allocate(form.bytes(), source.name());
+    upload.copy(source, blocks.address());
+    if (form.layout() == null) {
+      return new DenseMatrix(
+          source.name(), form.rows(), form.cols(), form.gated(), blocks.address());
+    }
+    LutTables tables = form.tables();
+    int exponent = ScaleExponent.of(form.largestScale(), tables);
+    long values = tables == null ? 0 : upload.tables(source.name(), tables, scope);
+    return new PackedMatrix(
+        form.gated(),
+        new DeviceWeight(
+            source.name(),
+            form.layout(),
+            blocks.address(),
+            values,
+            tables == null ? 0 : tables.count(),
+            exponent));
   }
 
   /** The same as dense fp16. */

@@ -4,8 +4,11 @@ import io.sailfish.kernels.format.packed.CodeMatrix;
 import io.sailfish.kernels.format.packed.LutTables;
 import io.sailfish.kernels.format.packed.PackedCodec;
 import io.sailfish.kernels.format.packed.PackedLayout;
+import io.sailfish.kernels.format.packed.PackedSource;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.stream.IntStream;
 
 /**
  * Packs weights on all cores and sends them to the card through two page-locked panels: while one
@@ -14,11 +17,29 @@ import java.nio.ByteOrder;
 public final class WeightUpload implements AutoCloseable {
   private static final int STAGING_BYTES = 16 << 20;
 
+  /** Pieces of a file that are read at a time, and how large one is. */
+  private static final int SLOTS = 12;
+
+  private static final int SLOT_BYTES = 4 << 20;
+
   private final CudaStream stream;
   private final CudaMemory memory;
   private final PinnedMemory[] staging = new PinnedMemory[2];
   private final CudaEvent[] sent = new CudaEvent[2];
   private int turn;
+  private ArrayBlockingQueue<Slot> slots;
+
+  /** Page-locked memory and the copy from it that was queued last. */
+  private static final class Slot {
+    final PinnedMemory memory;
+    final CudaEvent sent;
+
+    Slot(CudaStream stream) {
+      memory = stream.device().pinned(SLOT_BYTES, "weight upload");
+      sent = stream.device().newEvent();
+      stream.record(sent);
+    }
+  }
 
   public WeightUpload(CudaStream stream) {
     this.stream = stream;
@@ -56,13 +77,63 @@ public final class WeightUpload implements AutoCloseable {
       return DeviceWeight.integer(name, layout, blocks.address(), scales.value(null));
     }
     tables.requireFits(layout);
+    long values = tables(name, tables, scope);
+    return new DeviceWeight(
+        name, layout, blocks.address(), values, tables.count(), scales.value(tables));
+  }
+
+  /** Address of LUT tables on the card. */
+  long tables(String name, LutTables tables, MemoryScope scope) {
     DeviceBuffer values = scope.allocate(2L * tables.encoded().length, name + " tables");
     ByteBuffer encoded =
         ByteBuffer.allocate(2 * tables.encoded().length).order(ByteOrder.LITTLE_ENDIAN);
     encoded.asShortBuffer().put(tables.encoded());
     send(encoded.array(), encoded.capacity(), values.address());
-    return new DeviceWeight(
-        name, layout, blocks.address(), values.address(), tables.count(), scales.value(tables));
+    return values.address();
+  }
+
+  /**
+   * Copies a packed weight from its file: read by many threads straight into page-locked memory.
+   */
+  void copy(PackedSource source, long dstAddress) {
+    if (slots == null) {
+      slots = new ArrayBlockingQueue<>(SLOTS);
+      for (int i = 0; i < SLOTS; i++) {
+        slots.add(new Slot(stream));
+      }
+    }
+    long bytes = source.form().bytes();
+    int chunks = Math.toIntExact((bytes - 1) / SLOT_BYTES + 1);
+    IntStream.range(0, chunks)
+        .parallel()
+        .forEach(chunk -> copy(source, chunk * (long) SLOT_BYTES, bytes, dstAddress));
+    stream.device().makeCurrent();
+  }
+
+  private void copy(PackedSource source, long offset, long bytes, long dstAddress) {
+    stream.device().makeCurrent();
+    Slot slot = take();
+    try {
+      slot.sent.synchronize();
+      ByteBuffer buffer = slot.memory.buffer().clear();
+      buffer.limit((int) Math.min(SLOT_BYTES, bytes - offset));
+      source.read(offset, buffer);
+      synchronized (this) {
+        stream.upload(buffer.flip(), dstAddress + offset);
+        stream.record(slot.sent);
+      }
+    } finally {
+      slots.add(slot);
+    }
+  }
+
+  private Slot take() {
+    try {
+      return slots.take();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("interrupted while copying weights", e);
+    }
   }
 
   /** Queues a copy of heap bytes of any length. */
@@ -84,6 +155,10 @@ public final class WeightUpload implements AutoCloseable {
     for (int i = 0; i < staging.length; i++) {
       staging[i].close();
       sent[i].close();
+    }
+    for (Slot slot = slots == null ? null : slots.poll(); slot != null; slot = slots.poll()) {
+      slot.memory.close();
+      slot.sent.close();
     }
   }
 }

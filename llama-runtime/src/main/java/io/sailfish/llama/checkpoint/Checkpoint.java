@@ -1,6 +1,7 @@
 package io.sailfish.llama.checkpoint;
 
 import io.sailfish.kernels.WeightSource;
+import io.sailfish.kernels.format.packed.PackedSource;
 import io.sailfish.llama.model.ModelConfig;
 import java.util.Collection;
 import java.util.Optional;
@@ -19,6 +20,11 @@ public interface Checkpoint extends AutoCloseable {
 
   /** Null when the checkpoint has no such tensor. */
   WeightSource tensor(String name);
+
+  /** Weights in the layout in which a card keeps them; null where the model has none so. */
+  default PackedSource packed(FusedWeights weights) {
+    return null;
+  }
 
   /** Names of all tensors that the model consists of, in the order of the computation. */
   default Collection<String> tensorNames() {

@@ -2,6 +2,7 @@ package io.sailfish.llama.checkpoint;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.sailfish.kernels.WeightSource;
+import io.sailfish.kernels.format.packed.PackedSource;
 import io.sailfish.llama.RuntimeFailure;
 import io.sailfish.llama.RuntimeFailure.Kind;
 import io.sailfish.llama.model.ModelConfig;
@@ -82,6 +83,12 @@ public final class SailfishCheckpoint implements Checkpoint {
   @Override
   public WeightSource tensor(String name) {
     return tensors.get(name);
+  }
+
+  @Override
+  public PackedSource packed(FusedWeights weights) {
+    PackedSource packed = file.packed(weights.name());
+    return packed != null && packed.form().gated() == weights.gated() ? packed : null;
   }
 
   @Override

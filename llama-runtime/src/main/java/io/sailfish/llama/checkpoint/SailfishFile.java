@@ -2,6 +2,9 @@ package io.sailfish.llama.checkpoint;
 
 import io.sailfish.kernels.WeightSource;
 import io.sailfish.kernels.format.QuantFormat;
+import io.sailfish.kernels.format.packed.PackedForm;
+import io.sailfish.kernels.format.packed.PackedRows;
+import io.sailfish.kernels.format.packed.PackedSource;
 import io.sailfish.llama.RuntimeFailure;
 import io.sailfish.llama.RuntimeFailure.Kind;
 import java.nio.ByteBuffer;
@@ -32,6 +35,10 @@ import java.util.Map;
 public final class SailfishFile implements AutoCloseable {
   static final String MAGIC = "SAILFISH";
   static final int VERSION = 1;
+
+  /** Of files with packed weights, which the first readers did not know. */
+  static final int VERSION_PACKED = 2;
+
   static final int HEADER_AT = 24;
   private static final int ALIGNMENT = 256;
   private static final long MAX_HEADER = 64 << 20;
@@ -41,7 +48,8 @@ public final class SailfishFile implements AutoCloseable {
   private final JsonFields header;
   private final long dataStart;
   private final long dataBytes;
-  private final Map<String, Tensor> tensors = new LinkedHashMap<>();
+  private final Map<String, Packed> packed = new LinkedHashMap<>();
+  private final Map<String, WeightSource> tensors = new LinkedHashMap<>();
 
   /**
    * A tensor of the file.
@@ -108,7 +116,11 @@ public final class SailfishFile implements AutoCloseable {
               .formatted(Math.max(0, file.size() - dataStart)));
     }
     this.header = JsonFields.parse(file.path(), text(HEADER_AT, (int) length));
-    header.integer("version", VERSION, VERSION);
+    if (header.integer("version", VERSION, VERSION_PACKED) == VERSION_PACKED) {
+      header.integer("packed_version", PackedForm.VERSION, PackedForm.VERSION);
+      JsonFields weights = header.object("packed");
+      weights.keys().forEach(name -> packed.put(name, packed(name, weights.object(name))));
+    }
     JsonFields entries = header.object("tensors");
     entries.keys().forEach(name -> tensors.put(name, tensor(name, entries.object(name))));
   }
@@ -130,12 +142,69 @@ public final class SailfishFile implements AutoCloseable {
     return (offset + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
   }
 
-  private Tensor tensor(String name, JsonFields entry) {
+  /** A weight as a card keeps it. */
+  private record Packed(FileBytes file, String name, PackedForm form, long offset, String sha256)
+      implements PackedSource {
+    @Override
+    public void read(long at, ByteBuffer dst) {
+      if (at < 0 || at > form.bytes() - dst.remaining()) {
+        throw new IndexOutOfBoundsException(
+            "weight %s: bytes [%d, +%d) of %d".formatted(name, at, dst.remaining(), form.bytes()));
+      }
+      file.read(offset + at, dst);
+    }
+  }
+
+  private Packed packed(String name, JsonFields entry) {
+    PackedForm form =
+        PackedEntries.read(
+            entry,
+            MOST_DIM,
+            bytes -> {
+              ByteBuffer tables = ByteBuffer.allocate(bytes);
+              file.read(place(entry, "tables_offset", bytes), tables);
+              return tables.array();
+            });
+    if (entry.bigInteger("bytes", 0, Long.MAX_VALUE / 2) != form.bytes()) {
+      throw entry.fail("bytes", entry.value("bytes"), "the weight takes " + form.bytes());
+    }
+    long offset = place(entry, "offset", form.bytes());
+    return new Packed(file, name, form, offset, entry.text("sha256"));
+  }
+
+  /** Rows of a packed weight. */
+  private WeightSource part(String name, JsonFields entry, QuantFormat format, int rows, int cols) {
+    Packed weight = packed.get(entry.text("packed"));
+    if (weight == null) {
+      throw entry.fail("packed", entry.text("packed"), "weights are " + packed.keySet());
+    }
+    PackedForm form = weight.form();
+    int step = entry.integer("step", 1, 2);
+    int first = entry.integer("first", 0, form.rows() - 1);
+    boolean inside =
+        cols == form.cols()
+            && step == (form.gated() ? 2 : 1)
+            && first + (rows - 1L) * step < form.rows();
+    if (!inside || !PackedRows.returns(format, form)) {
+      throw entry.fail(
+          "packed",
+          weight.name(),
+          "[%d, %d] of %s in steps of %d from %d on do not lie in %s"
+              .formatted(rows, cols, format.id(), step, first, form));
+    }
+    return new PackedRows(name, format, rows, weight, first, step);
+  }
+
+  private WeightSource tensor(String name, JsonFields entry) {
     QuantFormat format = format(entry);
     int rows = entry.integer("rows", 1, MOST_DIM);
     int cols = entry.integer("cols", 1, MOST_DIM);
     if (cols % format.blockLength() != 0) {
       throw entry.fail("cols", cols, "must be a multiple of " + format.blockLength());
+    }
+    if (entry.has("packed")) {
+      WeightSource part = part(name, entry, format, rows, cols);
+      return entry.has("order_offset") ? new OrderedRows(part, order(entry, cols)) : part;
     }
     long bytes = rows * format.rowBytes(cols);
     if (entry.bigInteger("bytes", 0, Long.MAX_VALUE / 2) != bytes) {
@@ -213,28 +282,42 @@ public final class SailfishFile implements AutoCloseable {
     return new LinkedHashMap<>(tensors);
   }
 
+  /** A weight as a card keeps it; null when the file has none of that name. */
+  PackedSource packed(String name) {
+    return packed.get(name);
+  }
+
   /**
    * Reads every tensor and compares its digest.
    *
    * @throws RuntimeFailure for the first that differs
    */
   public void verify() {
-    for (Tensor tensor : tensors.values()) {
-      String found = HexFormat.of().formatHex(digest(tensor));
-      if (!found.equals(tensor.sha256())) {
-        throw fail(
-            "tensor " + JsonFields.shown(tensor.name()),
-            "sha256 " + found,
-            "was written as %s: the file is damaged".formatted(JsonFields.shown(tensor.sha256())));
+    for (WeightSource source : tensors.values()) {
+      if (source instanceof Tensor tensor) {
+        long bytes = tensor.rows() * tensor.format().rowBytes(tensor.cols());
+        verify("tensor " + tensor.name(), tensor.offset(), bytes, tensor.sha256());
       }
+    }
+    for (Packed weight : packed.values()) {
+      verify("weight " + weight.name(), weight.offset(), weight.form().bytes(), weight.sha256());
     }
   }
 
-  private byte[] digest(Tensor tensor) {
+  private void verify(String what, long offset, long bytes, String expected) {
+    String found = HexFormat.of().formatHex(digest(offset, offset + bytes));
+    if (!found.equals(expected)) {
+      throw fail(
+          JsonFields.shown(what),
+          "sha256 " + found,
+          "was written as %s: the file is damaged".formatted(JsonFields.shown(expected)));
+    }
+  }
+
+  private byte[] digest(long offset, long end) {
     java.security.MessageDigest digest = SailfishWriter.sha256();
-    long end = tensor.offset() + tensor.rows() * tensor.format().rowBytes(tensor.cols());
     ByteBuffer part = ByteBuffer.allocate(1 << 20);
-    for (long at = tensor.offset(); at < end; at += part.capacity()) {
+    for (long at = offset; at < end; at += part.capacity()) {
       part.clear().limit((int) Math.min(part.capacity(), end - at));
       file.read(at, part);
       digest.update(part.flip());

@@ -3,10 +3,13 @@ package io.sailfish.llama.checkpoint;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.sailfish.kernels.WeightSource;
+import io.sailfish.kernels.format.packed.PackedForm;
+import io.sailfish.kernels.format.packed.PackedWeight;
 import io.sailfish.llama.RuntimeFailure;
 import io.sailfish.llama.RuntimeFailure.Kind;
 import io.sailfish.llama.model.ModelConfig;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
@@ -19,6 +22,7 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -59,6 +63,7 @@ public final class SailfishWriter {
   private final Path target;
   private final ObjectNode header = JSON.createObjectNode();
   private final Map<String, WeightSource> tensors;
+  private final Map<FusedWeights, PackedWeight> packed = new LinkedHashMap<>();
   private final byte[] tokenizerJson;
 
   private SailfishWriter(Path target, Description model, Map<String, WeightSource> tensors) {
@@ -87,9 +92,33 @@ public final class SailfishWriter {
     new SailfishWriter(target, model, new LinkedHashMap<>(tensors)).write();
   }
 
+  /**
+   * Writes a whole model with its matrices in the layout in which a card keeps them, as far as that
+   * loses nothing: such a file is copied to the card as it is. Other backends read the rows back.
+   */
+  public static void writePacked(
+      Path target, Description model, Map<String, WeightSource> tensors) {
+    SailfishWriter writer = new SailfishWriter(target, model, new LinkedHashMap<>(tensors));
+    writer.pack(model.config());
+    writer.write();
+  }
+
   /** Writes tensors alone: a part of a model that is in the making. */
   public static void writePart(Path target, Map<String, WeightSource> tensors) {
     new SailfishWriter(target, null, new LinkedHashMap<>(tensors)).write();
+  }
+
+  private void pack(ModelConfig config) {
+    for (FusedWeights fused : FusedWeights.of(config)) {
+      List<WeightSource> parts = fused.parts().stream().map(tensors::get).toList();
+      PackedWeight weight = PackedWeight.of(parts, fused.gated(), fused.vocabulary());
+      if (weight != null) {
+        packed.put(fused, weight);
+      }
+    }
+    if (!packed.isEmpty()) {
+      header.put("version", SailfishFile.VERSION_PACKED);
+    }
   }
 
   private void write() {
@@ -97,10 +126,11 @@ public final class SailfishWriter {
     Path unfinished = null;
     try {
       unfinished = Files.createTempFile(target.getParent(), "." + target.getFileName(), ".part");
-      try (FileChannel file = FileChannel.open(unfinished, StandardOpenOption.WRITE)) {
+      try (FileChannel file = open(unfinished)) {
         byte[] head = headBytes();
         long dataStart = SailfishFile.aligned(SailfishFile.HEADER_AT + head.length);
         writeData(file, dataStart);
+        writePacked(file, dataStart);
         // Digests have a fixed length, so the header keeps its own.
         writeHead(file, headBytes(), dataBytes);
         extend(file, dataStart + dataBytes);
@@ -108,12 +138,16 @@ public final class SailfishWriter {
       }
       Files.move(
           unfinished, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-    } catch (IOException e) {
+    } catch (IOException | UncheckedIOException e) {
       throw new RuntimeFailure(
           Kind.USER, "%s: cannot be written: %s; nothing is left of it".formatted(target, e), e);
     } finally {
       delete(unfinished);
     }
+  }
+
+  private static FileChannel open(Path file) throws IOException {
+    return FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE);
   }
 
   private static void delete(Path unfinished) {
@@ -134,20 +168,91 @@ public final class SailfishWriter {
     ObjectNode entries = header.putObject("tensors");
     for (Map.Entry<String, WeightSource> e : tensors.entrySet()) {
       WeightSource source = e.getValue();
-      long bytes = source.rows() * source.format().rowBytes(source.cols());
       ObjectNode entry = entries.putObject(e.getKey());
       entry.put("format", source.format().id());
       entry.put("rows", source.rows()).put("cols", source.cols());
-      entry.put("offset", at).put("bytes", bytes);
-      entry.put("sha256", "0".repeat(64));
-      at = SailfishFile.aligned(at + bytes);
+      if (!putPlace(e.getKey(), entry)) {
+        long bytes = source.rows() * source.format().rowBytes(source.cols());
+        at = put(entry, at, bytes);
+      }
       int[] order = source.inputOrder();
       if (order != null) {
         entry.put("order_offset", at);
         at = SailfishFile.aligned(at + 4L * order.length);
       }
     }
+    return packed.isEmpty() ? at : layOutPacked(at);
+  }
+
+  private static long put(ObjectNode entry, long at, long bytes) {
+    entry.put("offset", at).put("bytes", bytes).put("sha256", "0".repeat(64));
+    return SailfishFile.aligned(at + bytes);
+  }
+
+  /** Says where in a packed weight a tensor is; false when it is in none. */
+  private boolean putPlace(String tensor, ObjectNode entry) {
+    for (FusedWeights fused : packed.keySet()) {
+      int part = fused.parts().indexOf(tensor);
+      if (part >= 0) {
+        int first = part;
+        for (int before = 0; !fused.gated() && before < part; before++) {
+          first += tensors.get(fused.parts().get(before)).rows() - 1;
+        }
+        entry.put("packed", fused.name()).put("first", first).put("step", fused.gated() ? 2 : 1);
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private long layOutPacked(long start) {
+    long at = start;
+    header.put("packed_version", PackedForm.VERSION);
+    ObjectNode entries = header.putObject("packed");
+    for (Map.Entry<FusedWeights, PackedWeight> e : packed.entrySet()) {
+      ObjectNode entry = entries.putObject(e.getKey().name());
+      PackedEntries.write(e.getValue().form(), entry);
+      at = put(entry, at, e.getValue().form().bytes());
+      byte[] tables = e.getValue().tableBytes();
+      if (tables != null) {
+        entry.put("tables_offset", at);
+        at = SailfishFile.aligned(at + tables.length);
+      }
+    }
     return at;
+  }
+
+  private void writePacked(FileChannel file, long dataStart) throws IOException {
+    for (Map.Entry<FusedWeights, PackedWeight> e : packed.entrySet()) {
+      ObjectNode entry = (ObjectNode) header.get("packed").get(e.getKey().name());
+      long start = dataStart + entry.get("offset").asLong();
+      e.getValue()
+          .pack(
+              (panel, offset, bytes) -> {
+                try {
+                  put(file, ByteBuffer.wrap(bytes), start + offset);
+                } catch (IOException failure) {
+                  throw new UncheckedIOException(failure);
+                }
+              });
+      entry.put("sha256", digest(file, start, e.getValue().form().bytes()));
+      byte[] tables = e.getValue().tableBytes();
+      if (tables != null) {
+        put(file, ByteBuffer.wrap(tables), dataStart + entry.get("tables_offset").asLong());
+      }
+    }
+  }
+
+  /** Panels are written in any order, so their digest is taken of what was written. */
+  private static String digest(FileChannel file, long start, long bytes) throws IOException {
+    MessageDigest digest = sha256();
+    ByteBuffer part = ByteBuffer.allocate(CHUNK);
+    for (long at = start; at < start + bytes; ) {
+      part.clear().limit((int) Math.min(CHUNK, start + bytes - at));
+      at += file.read(part, at);
+      digest.update(part.flip());
+    }
+    return HexFormat.of().formatHex(digest.digest());
   }
 
   private byte[] headBytes() throws IOException {
@@ -167,9 +272,11 @@ public final class SailfishWriter {
     for (Map.Entry<String, WeightSource> e : tensors.entrySet()) {
       ObjectNode entry = (ObjectNode) header.get("tensors").get(e.getKey());
       WeightSource source = e.getValue();
-      MessageDigest digest = sha256();
-      writeRows(file, source, dataStart + entry.get("offset").asLong(), digest);
-      entry.put("sha256", HexFormat.of().formatHex(digest.digest()));
+      if (!entry.has("packed")) {
+        MessageDigest digest = sha256();
+        writeRows(file, source, dataStart + entry.get("offset").asLong(), digest);
+        entry.put("sha256", HexFormat.of().formatHex(digest.digest()));
+      }
       int[] order = source.inputOrder();
       if (order != null) {
         ByteBuffer bytes = ByteBuffer.allocate(4 * order.length).order(ByteOrder.LITTLE_ENDIAN);

@@ -5,7 +5,10 @@ import io.sailfish.kernels.IntTensor;
 import io.sailfish.kernels.Tensor;
 import io.sailfish.kernels.Weight;
 import io.sailfish.kernels.WeightSource;
+import io.sailfish.kernels.format.packed.PackedForm;
+import io.sailfish.kernels.format.packed.PackedSource;
 import io.sailfish.llama.checkpoint.Checkpoint;
+import io.sailfish.llama.checkpoint.FusedWeights;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
@@ -158,8 +161,8 @@ public record LlamaWeights(Weight embedding, List<Layer> layers, Tensor outputNo
       boolean norms = c.variant().headNorms();
       return new Attention(
           norm(p + "attention_norm", c.hidden()),
-          pack(qkv),
-          pack(o),
+          pack(FusedWeights.stacked(p + "qkv", p + "q", p + "k", p + "v"), qkv),
+          pack(FusedWeights.stacked(p + "o", p + "o"), o),
           c.variant().qkvBias() ? qkvBias(p, dim, copies) : null,
           c.variant().outputBias() ? norm(p + "o_bias", c.hidden()) : null,
           norms ? norm(p + "q_norm", dim) : null,
@@ -180,8 +183,8 @@ public record LlamaWeights(Weight embedding, List<Layer> layers, Tensor outputNo
       WeightSource down = part(p + "down", c.hidden(), inner);
       return new FeedForward(
           norm(p + "ffn_norm", c.hidden()),
-          backend.gatedWeight(gateUp[0].name(), gateUp[0], gateUp[1]),
-          pack(down),
+          pack(FusedWeights.gated(p + "gate_up", p + "gate", p + "up"), gateUp),
+          pack(FusedWeights.stacked(p + "down", p + "down"), down),
           order(gateUp),
           order(down));
     }
@@ -224,13 +227,28 @@ public record LlamaWeights(Weight embedding, List<Layer> layers, Tensor outputNo
       return tensor;
     }
 
-    private Weight pack(WeightSource... parts) {
-      return backend.weight(parts[0].name(), List.of(parts));
+    private Weight pack(FusedWeights weights, WeightSource... parts) {
+      PackedSource packed = checkpoint.packed(weights);
+      if (packed != null && fits(packed.form(), parts) && backend.takes(packed.form())) {
+        return backend.packedWeight(packed);
+      }
+      String name = parts[0].name();
+      if (weights.vocabulary()) {
+        return backend.vocabularyWeight(name, parts[0]);
+      }
+      return weights.gated()
+          ? backend.gatedWeight(name, parts[0], parts[1])
+          : backend.weight(name, List.of(parts));
+    }
+
+    /** Not where heads are repeated for the sake of layers that have more. */
+    private static boolean fits(PackedForm form, WeightSource... parts) {
+      int rows = Arrays.stream(parts).mapToInt(WeightSource::rows).sum();
+      return form.rows() == rows && form.cols() == parts[0].cols();
     }
 
     private Weight vocabulary(String name, ModelConfig c) {
-      WeightSource source = part(name, c.vocabulary(), c.hidden());
-      return backend.vocabularyWeight(source.name(), source);
+      return pack(FusedWeights.vocabulary(name), part(name, c.vocabulary(), c.hidden()));
     }
 
     private WeightSource part(String name, int rows, int cols) {

@@ -60,6 +60,69 @@ class SailfishFileTest {
     return rows;
   }
 
+  private Path packed(String golden) {
+    Path target = folder.resolve("packed.sailfish");
+    try (Checkpoint source = Checkpoints.open(Golden.model(golden))) {
+      SailfishWriter.writePacked(
+          target,
+          SailfishWriter.Description.of(source, new ObjectMapper().createObjectNode()),
+          tensors(source));
+    }
+    return target;
+  }
+
+  @Test
+  void packedWeightsGiveTheSameRows() throws Exception {
+    int packedWeights = 0;
+    for (List<String> goldens :
+        List.of(Golden.FAMILIES, Golden.VARIANTS, Golden.GGUF_TYPES, Golden.QUANTIZED)) {
+      for (String golden : goldens) {
+        Path target = packed(golden);
+        byte[] once = Files.readAllBytes(target);
+        assertArrayEquals(once, Files.readAllBytes(packed(golden)), golden);
+        try (Checkpoint source = Checkpoints.open(Golden.model(golden));
+            Checkpoint own = Checkpoints.open(target)) {
+          ((SailfishCheckpoint) own).verify();
+          for (String name : source.tensorNames()) {
+            assertEquals(source.tensor(name).format(), own.tensor(name).format(), name);
+            assertArrayEquals(rows(source.tensor(name)), rows(own.tensor(name)), name);
+            assertArrayEquals(
+                source.tensor(name).inputOrder(), own.tensor(name).inputOrder(), name);
+          }
+          for (FusedWeights weights : FusedWeights.of(own.config())) {
+            packedWeights += own.packed(weights) == null ? 0 : 1;
+          }
+        }
+      }
+    }
+    assertTrue(packedWeights > 40, packedWeights + " packed weights");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "\"code\":\"w4\"       | \"code\":\"w5\"       | code",
+        "\"group\":32          | \"group\":33          | group",
+        "\"zeros\":\"symmetric\" | \"zeros\":\"symmetrik\" | zeros",
+        "\"step\":2            | \"step\":1            | do not lie in",
+        "\"first\":1,          | \"first\":9,          | do not lie in",
+        "\"packed_version\":1  | \"packed_version\":2  | packed_version",
+        "layers.0.gate_up     | layers.0.gate_uq     | packed",
+      })
+  void damagedEntriesOfPackedWeightsAreRefused(String from, String to, String named)
+      throws Exception {
+    byte[] all = Files.readAllBytes(packed("types/q4_0"));
+    String text = new String(all, StandardCharsets.ISO_8859_1);
+    int at = text.lastIndexOf(from.strip());
+    assertTrue(at > 0, from);
+    byte[] other = to.strip().getBytes(StandardCharsets.ISO_8859_1);
+    System.arraycopy(other, 0, all, at, other.length);
+    Path damaged = Files.write(folder.resolve("damaged.sailfish"), all);
+    RuntimeFailure e = assertThrows(RuntimeFailure.class, () -> Checkpoints.open(damaged));
+    assertTrue(e.getMessage().contains(named.strip()), e.getMessage());
+  }
+
   @Test
   void everyFamilyComesBackAsItWas() {
     Stream.of(Golden.FAMILIES, Golden.VARIANTS, Golden.GGUF_TYPES, Golden.QUANTIZED)
@@ -166,7 +229,7 @@ class SailfishFileTest {
       delimiter = '|',
       quoteCharacter = '`',
       value = {
-        "`\"version\":1`|`\"version\":7`|version = 7: must lie in [1, 1]",
+        "`\"version\":1`|`\"version\":7`|version = 7: must lie in [1, 2]",
         "`\"layers\":2`|`\"layers\":9`|config.layers",
         "`\"format\":\"f`|`\"format\":\"g`|formats known are",
         "`\"rows\":512`|`\"rows\":513`|bytes",
