@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Quantises a Llama folder with AutoAWQ on the CPU and writes it back as an fp32 folder of the dequantised weights.
+"""Quantises a Llama folder with AutoAWQ, on a card if there is one, and writes it back as an fp32 folder of the dequantised weights.
 
 Usage: autoawq_reference.py MODEL_DIR CALIBRATION.txt SAMPLES BITS GROUP OUT_DIR
 Needs autoawq (its sources suffice), torch, transformers, datasets. The algorithm is the tool's class AwqQuantizer with the defaults of its
@@ -25,7 +25,9 @@ for name in ("awq", "awq.utils", "awq.modules", "awq.modules.linear", "awq.quant
     sys.modules[name] = module
 for name in ("WQLinear_GEMM", "WQLinear_GEMV", "WQLinear_Marlin", "WQLinear_GEMVFast"):
     setattr(sys.modules["awq.modules.linear"], name, type(name, (), {}))
-AwqQuantizer = importlib.import_module("awq.quantize.quantizer").AwqQuantizer
+quantize = importlib.import_module("awq.quantize.quantizer")
+AwqQuantizer = quantize.AwqQuantizer
+quantize.clear_memory = lambda *unused: None  # collecting garbage takes longer than the steps between, with a small model
 
 
 class LlamaShape:
@@ -58,7 +60,7 @@ source, text, samples, bits, group, out = sys.argv[1:]
 samples = int(samples)
 tokenizer = AutoTokenizer.from_pretrained(source)
 ids = tokenizer(pathlib.Path(text).read_text(), add_special_tokens=False)["input_ids"]
-model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
+model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32).to("cuda" if torch.cuda.is_available() else "cpu")
 quantizer = AwqQuantizer(
     LlamaShape, model, tokenizer, int(bits), int(group), True, "gemm", [ids[i * LENGTH : (i + 1) * LENGTH] for i in range(samples)], "", "",
     duo_scaling=True, export_compatible=True, apply_clip=True, max_calib_samples=samples, max_calib_seq_len=LENGTH)
@@ -70,5 +72,6 @@ with torch.no_grad():
             wide = scales.repeat_interleave(int(group), 1)
             codes = torch.round(rounded / wide)
             linear.weight.data = codes * scales.half().float().repeat_interleave(int(group), 1)
-model.save_pretrained(out)
+print("done")
+model.cpu().save_pretrained(out)
 tokenizer.save_pretrained(out)
