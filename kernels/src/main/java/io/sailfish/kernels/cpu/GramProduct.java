@@ -67,10 +67,11 @@ final class GramProduct {
     Arrays.fill(tile, 0, rows * COLUMNS, 0);
     PanelMath.Block x = new PanelMath.Block();
     PanelMath.Block w = new PanelMath.Block();
+    Ahead nothing = new Ahead();
     for (int piece = 0; piece < count; piece += PIECE) {
       x.on(packed, piece * COLUMNS, count * COLUMNS);
       w.on(packed, (block * count + piece) * COLUMNS, COLUMNS);
-      math.multiplyGroups(tile, x, w, rows, Math.min(PIECE, count - piece));
+      math.multiplyGroups(tile, x, w, rows, Math.min(PIECE, count - piece), nothing);
     }
     int width = Math.min(COLUMNS, cols - block * COLUMNS);
     for (int r = 0; r < Math.min(rows, cols); r++) {

@@ -35,8 +35,13 @@ interface PanelMath {
    * {@link #multiply} for decoded panels: tile[r, c] of 32 columns, its rows up to a multiple of
    * four of no meaning; x: {@link RowBlocks}, {@code stride} from one block of 32 rows to the next;
    * w: {@code [inner][32]}.
+   *
+   * @param ahead weights to fetch meanwhile, in {@link #groups} turns
    */
-  void multiplyGroups(float[] tile, Block x, Block w, int rows, int inner);
+  void multiplyGroups(float[] tile, Block x, Block w, int rows, int inner, Ahead ahead);
+
+  /** Turns of {@link Ahead#some} in a product of so many rows. */
+  int groups(int rows);
 
   /** The same for one row, whose factors stand one behind the other. */
   void multiplyRow(float[] tile, Block x, Block w, int inner);

@@ -5,8 +5,9 @@ import java.util.concurrent.locks.LockSupport;
 
 /**
  * A fixed set of threads for regions of some microseconds: workers spin for the next region before
- * they park, the calling thread takes part, and items are handed out one by one, so a core that is
- * busy elsewhere only takes fewer of them. Regions come from one thread at a time.
+ * they park, the calling thread takes part. Each starts with a share of neighbouring items, so that
+ * what it reads lies one behind the other, and then takes what others have left, one by one, so a
+ * core that is busy elsewhere only does fewer of them. Regions come from one thread at a time.
  */
 final class Parallel implements AutoCloseable {
   /** About 50 µs: longer than the serial work between two regions of a forward pass. */
@@ -27,19 +28,35 @@ final class Parallel implements AutoCloseable {
   private static final class Region {
     final Task task;
     final int items;
-    final AtomicInteger next = new AtomicInteger();
+    final AtomicInteger[] next;
     final AtomicInteger pending;
     volatile Throwable failure;
 
-    Region(Task task, int items) {
+    Region(Task task, int items, int threads) {
       this.task = task;
       this.items = items;
       this.pending = new AtomicInteger(items);
+      this.next = new AtomicInteger[threads];
+      for (int share = 0; share < threads; share++) {
+        next[share] = new AtomicInteger(first(share));
+      }
     }
 
+    private int first(int share) {
+      return (int) ((long) items * share / next.length);
+    }
+
+    /** All that is left of the worker's own share, then of the others'. */
     void work(int worker) {
+      for (int i = 0; i < next.length; i++) {
+        share((worker + i) % next.length, worker);
+      }
+    }
+
+    private void share(int share, int worker) {
+      int end = first(share + 1);
       int item;
-      while ((item = next.getAndIncrement()) < items) {
+      while ((item = next[share].getAndIncrement()) < end) {
         try {
           task.run(item, worker);
         } catch (Throwable e) {
@@ -120,7 +137,7 @@ final class Parallel implements AutoCloseable {
       }
       return;
     }
-    Region region = new Region(task, items);
+    Region region = new Region(task, items, threads());
     current = region;
     for (Worker worker : workers) {
       if (worker.parked) {

@@ -42,11 +42,17 @@ final class PlainMath implements PanelMath {
   }
 
   @Override
-  public void multiplyGroups(float[] tile, Block x, Block w, int rows, int inner) {
+  public void multiplyGroups(
+      float[] tile, Block x, Block w, int rows, int inner, Ahead ahead) {
     for (int r = 0; r < rows; r++) {
       int from = x.at + r / RowBlocks.ROWS * x.stride + r % RowBlocks.ROWS;
       multiplyRow(tile, r * PanelLayout.COLUMNS, x.data, from, RowBlocks.ROWS, w, inner);
     }
+  }
+
+  @Override
+  public int groups(int rows) {
+    return 1;
   }
 
   @Override

@@ -73,7 +73,8 @@ final class VectorMath implements PanelMath {
   }
 
   @Override
-  public void multiplyGroups(float[] tile, Block x, Block w, int rows, int inner) {
+  public void multiplyGroups(
+      float[] tile, Block x, Block w, int rows, int inner, Ahead ahead) {
     // Block by block: its factors and the panel's weights stay in the first-level cache together.
     for (int first = 0; first < rows; first += RowBlocks.ROWS) {
       int from = x.at + first / RowBlocks.ROWS * x.stride;
@@ -82,9 +83,15 @@ final class VectorMath implements PanelMath {
         for (int r = 0; r < count; r += RowBlocks.GROUP) {
           int to = (first + r) * COLUMNS + c;
           VectorProduct.group(tile, to, x.data, from + r, w.data, w.at + c, inner);
+          ahead.some();
         }
       }
     }
+  }
+
+  @Override
+  public int groups(int rows) {
+    return RowBlocks.padded(rows) / RowBlocks.GROUP * (COLUMNS / (2 * LANES));
   }
 
   @Override
