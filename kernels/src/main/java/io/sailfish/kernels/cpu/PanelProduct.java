@@ -5,11 +5,7 @@ import java.util.Arrays;
 
 /** Rows times one panel, and what becomes of the tile. Scratch is held for each worker. */
 final class PanelProduct {
-  /**
-   * Inputs k decoded at once: 96 · 32 floats are a third of a first-level cache, and HotSpot leaves
-   * a loop of up to 100 turns alone. Around a longer one it puts another for its safepoints ({@code
-   * LoopStripMiningIterShortLoop}), and keeping that one's books costs the inner loop registers.
-   */
+  /** Inputs k decoded at once: 96 · 32 floats are a third of a first-level cache. */
   private static final int CHUNK_INNER = 96;
 
   /** Floats of a worker's decoded weights: {@link #CHUNK_INNER} inputs, or one unit if longer. */

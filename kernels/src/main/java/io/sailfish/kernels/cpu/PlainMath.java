@@ -42,8 +42,7 @@ final class PlainMath implements PanelMath {
   }
 
   @Override
-  public void multiplyGroups(
-      float[] tile, Block x, Block w, int rows, int inner, Ahead ahead) {
+  public void multiplyGroups(float[] tile, Block x, Block w, int rows, int inner, Ahead ahead) {
     for (int r = 0; r < rows; r++) {
       int from = x.at + r / RowBlocks.ROWS * x.stride + r % RowBlocks.ROWS;
       multiplyRow(tile, r * PanelLayout.COLUMNS, x.data, from, RowBlocks.ROWS, w, inner);

@@ -73,8 +73,7 @@ final class VectorMath implements PanelMath {
   }
 
   @Override
-  public void multiplyGroups(
-      float[] tile, Block x, Block w, int rows, int inner, Ahead ahead) {
+  public void multiplyGroups(float[] tile, Block x, Block w, int rows, int inner, Ahead ahead) {
     // Block by block: its factors and the panel's weights stay in the first-level cache together.
     for (int first = 0; first < rows; first += RowBlocks.ROWS) {
       int from = x.at + first / RowBlocks.ROWS * x.stride;
@@ -82,7 +81,11 @@ final class VectorMath implements PanelMath {
       for (int c = 0; c < COLUMNS; c += 2 * LANES) {
         for (int r = 0; r < count; r += RowBlocks.GROUP) {
           int to = (first + r) * COLUMNS + c;
-          VectorProduct.group(tile, to, x.data, from + r, w.data, w.at + c, inner);
+          for (int k = 0; k < inner; k += VectorProduct.MOST_INNER) {
+            int piece = Math.min(inner - k, VectorProduct.MOST_INNER);
+            int step = k * COLUMNS;
+            VectorProduct.group(tile, to, x.data, from + r + step, w.data, w.at + c + step, piece);
+          }
           ahead.some();
         }
       }
@@ -97,10 +100,14 @@ final class VectorMath implements PanelMath {
   @Override
   public void multiplyRow(float[] tile, Block x, Block w, int inner) {
     for (int c = 0; c < COLUMNS; c += 4 * LANES) {
-      if (c + 4 * LANES <= COLUMNS) {
-        VectorProduct.rowByFour(tile, c, x.data, x.at, w.data, w.at + c, inner);
-      } else {
-        VectorProduct.rowByTwo(tile, c, x.data, x.at, w.data, w.at + c, inner);
+      for (int k = 0; k < inner; k += VectorProduct.MOST_INNER) {
+        int piece = Math.min(inner - k, VectorProduct.MOST_INNER);
+        int from = w.at + k * COLUMNS + c;
+        if (c + 4 * LANES <= COLUMNS) {
+          VectorProduct.rowByFour(tile, c, x.data, x.at + k, w.data, from, piece);
+        } else {
+          VectorProduct.rowByTwo(tile, c, x.data, x.at + k, w.data, from, piece);
+        }
       }
     }
   }

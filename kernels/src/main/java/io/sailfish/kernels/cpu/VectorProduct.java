@@ -1,5 +1,6 @@
 package io.sailfish.kernels.cpu;
 
+import java.util.Objects;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
 
@@ -48,21 +49,25 @@ final class VectorProduct {
     }
   }
 
-  /** Keeps a loop's end below 2^30, and shows the compiler that it is not negative. */
-  private static final int INDEX = (1 << 30) - 1;
+  /**
+   * Most inputs k of a {@link #group}. Around a loop of more than 100 turns HotSpot puts another
+   * for its safepoints ({@code LoopStripMiningIterShortLoop}); what that one has to remember took
+   * the inner loop its registers in two of three runs, and cost it a third of its speed. The check
+   * of the end shows that there are fewer.
+   */
+  static final int MOST_INNER = 96;
 
   /**
    * A group of four rows of {@link RowBlocks} times two vectors of a decoded panel.
    *
    * <p>Where instructions can be handed out counts, not the arithmetic, as soon as another guest of
-   * the machine runs on the same core: so both arrays go on by the same step, and the mask lets the
-   * compiler leave the loop's count in one register. The mask stands at the loop's end alone: with
-   * masks at the arrays' first elements too, Java 25 unrolls the loop and then keeps accumulators
-   * in memory (22 GFLOP/s instead of 90 on AVX2; Java 17 is as fast either way).
+   * the machine runs on the same core: so both arrays go on by the same step, and the check lets
+   * the compiler leave the loop's count in one register.
    *
    * @param yAt first element in the tile, whose rows are {@link PanelLayout#COLUMNS} wide
    * @param xAt the group's first factor
    * @param wAt first weight of the columns
+   * @param inner at most {@link #MOST_INNER}
    */
   static void group(float[] y, int yAt, float[] x, int xAt, float[] w, int wAt, int inner) {
     FloatVector a0 = FloatVector.fromArray(F, y, yAt);
@@ -73,7 +78,7 @@ final class VectorProduct {
     FloatVector b2 = FloatVector.fromArray(F, y, yAt + 2 * COLUMNS + LANES);
     FloatVector a3 = FloatVector.fromArray(F, y, yAt + 3 * COLUMNS);
     FloatVector b3 = FloatVector.fromArray(F, y, yAt + 3 * COLUMNS + LANES);
-    int end = inner * COLUMNS & INDEX;
+    int end = Objects.checkIndex(inner, MOST_INNER + 1) * COLUMNS;
     for (int i = 0; i < end; i += COLUMNS) {
       FloatVector wa = FloatVector.fromArray(F, w, wAt + i);
       FloatVector wb = FloatVector.fromArray(F, w, wAt + i + LANES);
@@ -106,7 +111,8 @@ final class VectorProduct {
     FloatVector b = FloatVector.fromArray(F, y, yAt + LANES);
     FloatVector c = FloatVector.fromArray(F, y, yAt + 2 * LANES);
     FloatVector d = FloatVector.fromArray(F, y, yAt + 3 * LANES);
-    for (int k = 0; k < inner; k++) {
+    int end = Objects.checkIndex(inner, MOST_INNER + 1);
+    for (int k = 0; k < end; k++) {
       int from = wAt + k * COLUMNS;
       FloatVector v = FloatVector.broadcast(F, x[xAt + k]);
       a = v.fma(FloatVector.fromArray(F, w, from), a);
@@ -124,7 +130,8 @@ final class VectorProduct {
   static void rowByTwo(float[] y, int yAt, float[] x, int xAt, float[] w, int wAt, int inner) {
     FloatVector a = FloatVector.fromArray(F, y, yAt);
     FloatVector b = FloatVector.fromArray(F, y, yAt + LANES);
-    for (int k = 0; k < inner; k++) {
+    int end = Objects.checkIndex(inner, MOST_INNER + 1);
+    for (int k = 0; k < end; k++) {
       int from = wAt + k * COLUMNS;
       FloatVector v = FloatVector.broadcast(F, x[xAt + k]);
       a = v.fma(FloatVector.fromArray(F, w, from), a);
