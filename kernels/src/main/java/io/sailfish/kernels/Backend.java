@@ -122,6 +122,11 @@ public interface Backend extends AutoCloseable {
     return false;
   }
 
+  /** Nominal speed of the memory that weights, keys and values lie in; 0 = not known. */
+  default double bytesPerSecond() {
+    return 0;
+  }
+
   /** Bytes of an element of {@link #floats}. */
   default int floatBytes() {
     return Float.BYTES;

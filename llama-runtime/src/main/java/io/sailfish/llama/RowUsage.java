@@ -15,7 +15,8 @@ import java.io.Serializable;
  * @param waitNanos time rows spent waiting for a slot, summed
  * @param stepRows rows over all engine steps these rows took part in, with {@code steps} the mean
  *     batch
- * @param steps engine steps
+ * @param steps engine steps, summed over rows
+ * @param device what the rows took of the device
  */
 public record RowUsage(
     long rows,
@@ -26,5 +27,31 @@ public record RowUsage(
     long errorRows,
     long waitNanos,
     long stepRows,
-    long steps)
-    implements Serializable {}
+    long steps,
+    DeviceUse device)
+    implements Serializable {
+
+  /** Of rows whose device is not known. */
+  public RowUsage(
+      long rows,
+      long promptTokens,
+      long outputTokens,
+      long reusedTokens,
+      long truncatedRows,
+      long errorRows,
+      long waitNanos,
+      long stepRows,
+      long steps) {
+    this(
+        rows,
+        promptTokens,
+        outputTokens,
+        reusedTokens,
+        truncatedRows,
+        errorRows,
+        waitNanos,
+        stepRows,
+        steps,
+        DeviceUse.NONE);
+  }
+}

@@ -20,6 +20,7 @@ import java.io.Serializable;
  *     same on all executors; null = when the model is loaded
  * @param card address of the card to use, null = the first ({@link BackendRequest})
  * @param cardMemoryFraction share of the card's memory that may be taken
+ * @param timelineDir folder for a timeline of the engine's steps, null or empty = none
  */
 public record RuntimeConfig(
     String backend,
@@ -33,7 +34,8 @@ public record RuntimeConfig(
     String chatTemplate,
     String templateTime,
     String card,
-    double cardMemoryFraction)
+    double cardMemoryFraction,
+    String timelineDir)
     implements Serializable {
 
   /** Any card, and most of its memory. */
@@ -60,7 +62,8 @@ public record RuntimeConfig(
         chatTemplate,
         templateTime,
         null,
-        BackendRequest.MEMORY_FRACTION);
+        BackendRequest.MEMORY_FRACTION,
+        null);
   }
 
   /** The defaults of all. */
@@ -82,7 +85,8 @@ public record RuntimeConfig(
         chatTemplate,
         templateTime,
         request.card(),
-        request.memoryFraction());
+        request.memoryFraction(),
+        timelineDir);
   }
 
   /** The same with another batch cap. */
@@ -99,7 +103,8 @@ public record RuntimeConfig(
         chatTemplate,
         templateTime,
         card,
-        cardMemoryFraction);
+        cardMemoryFraction,
+        timelineDir);
   }
 
   /** The same with other memory for keys and values. */
@@ -116,7 +121,8 @@ public record RuntimeConfig(
         chatTemplate,
         templateTime,
         card,
-        cardMemoryFraction);
+        cardMemoryFraction,
+        timelineDir);
   }
 
   /** The same with another longest sequence. */
@@ -133,7 +139,8 @@ public record RuntimeConfig(
         chatTemplate,
         templateTime,
         card,
-        cardMemoryFraction);
+        cardMemoryFraction,
+        timelineDir);
   }
 
   /** What to open. */

@@ -1,6 +1,7 @@
 package io.sailfish.spark;
 
 import com.esotericsoftware.kryo.Kryo;
+import io.sailfish.llama.DeviceUse;
 import io.sailfish.llama.RowTask;
 import io.sailfish.llama.RowUsage;
 import io.sailfish.llama.RuntimeConfig;
@@ -31,6 +32,7 @@ public final class SailfishKryoRegistrator implements KryoRegistrator {
           RowTask.Classify.class,
           SamplingParams.class,
           RowUsage.class,
+          DeviceUse.class,
           RuntimeConfig.class,
           RuntimeInfo.class,
           GenerationResult.class,

@@ -3,6 +3,7 @@ package io.sailfish.spark;
 import io.sailfish.arrow.ArrowMemory;
 import io.sailfish.arrow.Utf8Column;
 import io.sailfish.arrow.Utf8Writer;
+import io.sailfish.llama.DeviceUse;
 import io.sailfish.llama.LlamaRuntime;
 import io.sailfish.llama.RowResults;
 import io.sailfish.llama.RowTask;
@@ -145,7 +146,17 @@ public final class FakeRuntime implements LlamaRuntime {
         }
       }
       RowUsage usage =
-          new RowUsage(rows, 10 * rows, 5 * rows, 2 * rows, 1, errors, 1000 * rows, 24, 1);
+          new RowUsage(
+              rows,
+              10 * rows,
+              5 * rows,
+              2 * rows,
+              1,
+              errors,
+              1000 * rows,
+              24,
+              1,
+              new DeviceUse(20 * rows, 50 * rows, 40 * rows, 10 * rows, 0.5));
       return new Results(text.finish(), error.finish(), usage);
     }
   }

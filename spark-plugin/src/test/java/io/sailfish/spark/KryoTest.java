@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.sailfish.llama.DeviceUse;
 import io.sailfish.llama.RowTask;
 import io.sailfish.llama.RowTask.Overflow;
 import io.sailfish.llama.RowUsage;
@@ -48,7 +49,8 @@ class KryoTest {
           new RowTask.Generate(null, PARAMS, Overflow.ERROR),
           new RowTask.Generate("system", PARAMS, Overflow.TRUNCATE_TAIL),
           new RowTask.Classify(List.of("a", "b"), null, Overflow.NULL),
-          new RowUsage(1, 2, 3, 4, 5, 6, 7, 8, 9),
+          new RowUsage(1, 2, 3, 4, 5, 6, 7, 8, 9, new DeviceUse(1, 2, 3, 4, 0.5)),
+          new DeviceUse(1, 2, 3, 4, 0.5),
           RuntimeConfig.defaults(),
           new RuntimeInfo("m", "f", "b", 32, "why", 2048),
           new CallSpec(

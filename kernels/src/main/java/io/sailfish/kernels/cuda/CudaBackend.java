@@ -333,6 +333,11 @@ public final class CudaBackend implements Backend {
   }
 
   @Override
+  public double bytesPerSecond() {
+    return device.properties().bytesPerSecond();
+  }
+
+  @Override
   public int floatBytes() {
     return Short.BYTES;
   }

@@ -9,6 +9,7 @@ package io.sailfish.kernels.cuda;
  * @param sharedBytesPerBlock the most that a block may ask for
  * @param l2Bytes size of the second-level cache
  * @param totalBytes device memory
+ * @param bytesPerSecond nominal speed of that memory: clock times width, both edges
  */
 public record CudaProperties(
     String name,
@@ -16,7 +17,8 @@ public record CudaProperties(
     int multiprocessors,
     int sharedBytesPerBlock,
     long l2Bytes,
-    long totalBytes) {
+    long totalBytes,
+    double bytesPerSecond) {
 
   /** One line for people. */
   public String describe() {

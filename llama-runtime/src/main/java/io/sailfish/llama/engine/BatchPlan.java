@@ -44,6 +44,13 @@ record BatchPlan(
   record Part(
       Sequence sequence, int rows, int firstLogit, int logits, int continuation, int offset) {}
 
+  /** Whether a part goes on by one token of its answer. */
+  boolean decodes(int part) {
+    Part p = parts.get(part);
+    boolean inAnswer = positions[queryStarts[part]] >= p.sequence().promptLength();
+    return p.rows() == 1 && p.continuation() < 0 && inAnswer;
+  }
+
   int rows() {
     return tokenIds.length;
   }

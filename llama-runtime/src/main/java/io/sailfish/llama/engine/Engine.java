@@ -58,12 +58,17 @@ public final class Engine implements AutoCloseable {
   /** Why no more requests are taken; guarded by {@link #commands}. */
   private RuntimeFailure ended;
 
-  private Engine(StepExecutor executor, Tokenizer tokenizer, EngineConfig config) {
+  /** Null unless one was asked for. */
+  private final StepTimeline timeline;
+
+  private Engine(
+      StepExecutor executor, Tokenizer tokenizer, EngineConfig config, StepTimeline timeline) {
     if (executor.runsAhead() && !executor.separatesPrompts()) {
       throw new IllegalArgumentException(
           "an executor that runs ahead has to compute prompts and answers by different operators");
     }
     this.config = config;
+    this.timeline = timeline;
     this.executor = executor;
     this.tokenizer = tokenizer;
     BlockPool pool =
@@ -87,7 +92,13 @@ public final class Engine implements AutoCloseable {
    * tokenizer stays the caller's and has to outlive the engine.
    */
   static Engine start(StepExecutor executor, Tokenizer tokenizer, EngineConfig config) {
-    Engine engine = new Engine(executor, tokenizer, config);
+    return start(executor, tokenizer, config, null);
+  }
+
+  /** The same with a timeline, which the engine closes; null for none. */
+  static Engine start(
+      StepExecutor executor, Tokenizer tokenizer, EngineConfig config, StepTimeline timeline) {
+    Engine engine = new Engine(executor, tokenizer, config, timeline);
     engine.thread.start();
     return engine;
   }
@@ -282,11 +293,24 @@ public final class Engine implements AutoCloseable {
     step.output().await();
     long executed = System.nanoTime();
     counters.awaitNanos += executed - waiting;
-    counters.step(
-        step.plan(), step.decoding(), executed - Math.max(step.startNanos(), settledNanos));
+    long begun = Math.max(step.startNanos(), settledNanos);
+    BatchPlan plan = step.plan();
+    counters.step(plan, step.decoding(), executed - begun);
     settledNanos = executed;
-    outputs.apply(step.plan(), step.output());
-    counters.samplingNanos += System.nanoTime() - executed;
+    StepUse use =
+        new StepUse(
+            plan.rows(),
+            step.decoding(),
+            executed - begun,
+            step.decoding() == plan.rows() ? executor.floorNanos(plan) : 0,
+            scheduler.kvUse());
+    outputs.apply(plan, step.output(), use);
+    long end = System.nanoTime();
+    counters.samplingNanos += end - executed;
+    if (timeline != null) {
+      timeline.step(use, new StepTimeline.Times(step.startNanos(), begun, waiting, executed, end));
+      timeline.queue(scheduler.numRunning(), scheduler.numWaiting(), end);
+    }
   }
 
   private void publish() {
@@ -358,6 +382,9 @@ public final class Engine implements AutoCloseable {
     scheduler.dropRunning();
     publish();
     answers.shutdown();
+    if (timeline != null) {
+      timeline.close();
+    }
     try {
       executor.close();
     } catch (RuntimeException e) {

@@ -22,12 +22,11 @@ final class EngineCounters {
   long awaitNanos;
   long idleNanos;
 
-  /** Rows of a plan that go on by one token. Asked before the step's tokens are appended. */
+  /** Rows of a plan that go on by one token. */
   static int decoding(BatchPlan plan) {
     int decoding = 0;
-    for (BatchPlan.Part part : plan.parts()) {
-      boolean decodes = part.rows() == 1 && part.continuation() < 0;
-      decoding += decodes && part.sequence().length() > part.sequence().promptLength() ? 1 : 0;
+    for (int part = 0; part < plan.parts().size(); part++) {
+      decoding += plan.decodes(part) ? 1 : 0;
     }
     return decoding;
   }

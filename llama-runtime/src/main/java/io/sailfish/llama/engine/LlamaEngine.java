@@ -9,6 +9,7 @@ import io.sailfish.llama.checkpoint.Checkpoint;
 import io.sailfish.llama.model.LlamaWeights;
 import io.sailfish.llama.model.ModelConfig;
 import io.sailfish.llama.tokenizer.Tokenizer;
+import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Set;
 import org.slf4j.Logger;
@@ -141,7 +142,10 @@ public final class LlamaEngine {
             config.kvBytes() >> 20,
             (allocated - start) / 1e9,
             (end - allocated) / 1e9));
-    return Engine.start(executor, tokenizer, config);
+    boolean timed = runtime.timelineDir() != null && !runtime.timelineDir().isBlank();
+    StepTimeline timeline =
+        timed ? StepTimeline.in(Path.of(runtime.timelineDir()), config.name()) : null;
+    return Engine.start(executor, tokenizer, config, timeline);
   }
 
   /** What a card without memory for the model says. */

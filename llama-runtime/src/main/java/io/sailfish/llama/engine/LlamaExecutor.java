@@ -26,12 +26,21 @@ final class LlamaExecutor implements StepExecutor {
   private final StepBuffers buffers;
   private final int mostDecoded;
 
+  /** Bytes that a step of decoding rows reads whatever the rows, and for each token before them. */
+  private final long weightBytes;
+
+  private final double tokenBytes;
+
   /** Greedy tokens of the last step, pass after pass; null where a step does not run in passes. */
   private final IntTensor chosen;
 
   LlamaExecutor(ModelConfig model, LlamaWeights weights, Backend backend, EngineConfig config) {
     this.model = model;
     this.backend = backend;
+    this.weightBytes =
+        weights.bytes()
+            - (weights.output() == weights.embedding() ? 0 : weights.embedding().bytes());
+    this.tokenBytes = (double) config.blockBytes() / config.blockTokens();
     LlamaModel.Sizes sizes = sizes(backend, config);
     this.mostDecoded = sizes.decodeRows();
     this.cache =
@@ -86,6 +95,19 @@ final class LlamaExecutor implements StepExecutor {
     Tensor logits = llama.forward(step, plan.rows(), plan.logitRows().length);
     int vocabulary = model.vocabulary();
     return (index, dst) -> backend.read(logits, (long) index * vocabulary, dst, 0, vocabulary);
+  }
+
+  @Override
+  public long floorNanos(BatchPlan plan) {
+    double bytesPerSecond = backend.bytesPerSecond();
+    if (bytesPerSecond == 0) {
+      return 0;
+    }
+    long tokens = 0;
+    for (int position : plan.positions()) {
+      tokens += position + 1;
+    }
+    return (long) ((weightBytes + tokens * tokenBytes) / bytesPerSecond * 1e9);
   }
 
   private Logits executePasses(BatchPlan plan) {

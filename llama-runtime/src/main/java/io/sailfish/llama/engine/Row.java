@@ -1,5 +1,6 @@
 package io.sailfish.llama.engine;
 
+import io.sailfish.llama.DeviceUse;
 import io.sailfish.llama.RuntimeFailure;
 import io.sailfish.llama.RuntimeFailure.Kind;
 import io.sailfish.llama.engine.GenerationResult.Finish;
@@ -55,6 +56,7 @@ final class Row {
   long waitNanos;
   long steps;
   long stepRows;
+  DeviceUse device = DeviceUse.NONE;
 
   Row(Key key, Ticket ticket, Tokenizer tokenizer) {
     GenerationRequest request = ticket.request();
@@ -77,7 +79,7 @@ final class Row {
   void answer(Finish finish, Tokenizer tokenizer) {
     try {
       GenerationResult result = result(finish, tokenizer);
-      Ticket.Usage usage = new Ticket.Usage(waitNanos, steps, stepRows);
+      Ticket.Usage usage = new Ticket.Usage(waitNanos, steps, stepRows, device);
       tickets.get(0).complete(result, usage);
       for (Ticket ticket : tickets.subList(1, tickets.size())) {
         ticket.complete(result.shared(), Ticket.Usage.NONE);

@@ -80,6 +80,11 @@ final class Scheduler {
     return running.size();
   }
 
+  /** Share of the blocks for keys and values that sequences hold. */
+  double kvUse() {
+    return 1 - (double) pool.available() / pool.numBlocks();
+  }
+
   /** Times that a running sequence was put back because the cache was full. */
   long preemptions() {
     return preemptions;

@@ -25,6 +25,14 @@ interface StepExecutor extends AutoCloseable {
   /** Computes the step: copies its blocks first, then all rows. */
   Logits execute(BatchPlan plan);
 
+  /**
+   * Time that a step of decoding rows alone cannot beat: weights, keys and values read once at the
+   * memory's full speed. 0 where that is not known.
+   */
+  default long floorNanos(BatchPlan plan) {
+    return 0;
+  }
+
   /** Frees the device's memory; nothing is executed afterwards. */
   @Override
   void close();

@@ -42,15 +42,17 @@ final class StepOutputs {
   }
 
   /** Rows that have ended since the step was queued are passed over. */
-  void apply(BatchPlan plan, StepExecutor.Logits output) {
+  void apply(BatchPlan plan, StepExecutor.Logits output, StepUse use) {
     long now = System.nanoTime();
     Set<Row> scored = new LinkedHashSet<>();
-    for (BatchPlan.Part part : plan.parts()) {
+    for (int i = 0; i < plan.parts().size(); i++) {
+      BatchPlan.Part part = plan.parts().get(i);
       Row row = rows.get(part.sequence());
       if (row == null) {
         continue;
       }
       note(row, plan, now);
+      row.device = row.device.plus(use.of(part, plan.decodes(i)));
       if (part.continuation() >= 0) {
         scoreContinuation(row, part, output);
         scored.add(row);

@@ -1,5 +1,6 @@
 package io.sailfish.llama.engine;
 
+import io.sailfish.llama.DeviceUse;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
 
@@ -21,9 +22,10 @@ public final class Ticket extends CompletableFuture<GenerationResult> {
    * @param waitNanos from submission to its first step
    * @param steps steps it took part in; 0 when an equal request did the work
    * @param stepRows sequences of those steps, summed; with {@code steps} the mean batch
+   * @param device its share of them
    */
-  public record Usage(long waitNanos, long steps, long stepRows) {
-    static final Usage NONE = new Usage(0, 0, 0);
+  public record Usage(long waitNanos, long steps, long stepRows, DeviceUse device) {
+    static final Usage NONE = new Usage(0, 0, 0, DeviceUse.NONE);
   }
 
   Ticket(GenerationRequest request, Consumer<Ticket> onCancel) {

@@ -3,6 +3,7 @@ package io.sailfish.llama.task;
 import io.sailfish.arrow.ArrowMemory;
 import io.sailfish.arrow.Utf8Column;
 import io.sailfish.arrow.Utf8Writer;
+import io.sailfish.llama.DeviceUse;
 import io.sailfish.llama.RowResults;
 import io.sailfish.llama.RowUsage;
 import io.sailfish.llama.RuntimeFailure;
@@ -181,6 +182,7 @@ final class RowBatch {
     private long waitNanos;
     private long stepRows;
     private long steps;
+    private DeviceUse device = DeviceUse.NONE;
 
     void add(GenerationResult result, Ticket.Usage took) {
       rows++;
@@ -190,6 +192,7 @@ final class RowBatch {
       waitNanos += took.waitNanos();
       stepRows += took.stepRows();
       steps += took.steps();
+      device = device.plus(took.device());
     }
 
     void addRow(boolean truncated, boolean failed) {
@@ -207,7 +210,8 @@ final class RowBatch {
           errorRows,
           waitNanos,
           stepRows,
-          steps);
+          steps,
+          device);
     }
   }
 

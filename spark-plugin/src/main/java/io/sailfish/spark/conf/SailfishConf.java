@@ -115,6 +115,13 @@ public final class SailfishConf {
           .doc("Whether a beginning that prompts share is computed once.")
           .startup("true");
 
+  public static final ConfEntry<String> TIMELINE_DIR =
+      ConfEntry.text(PREFIX + "engine.timelineDir")
+          .doc(
+              "Folder on the executors for a timeline of every step of a model, a file each, which"
+                  + " Perfetto opens (gpu.md). Empty: none.")
+          .startup("");
+
   public static final ConfEntry<Long> ARROW_BYTES =
       ConfEntry.bytes(PREFIX + "arrow.maxBytes")
           .doc("Off-heap memory per model for the texts of rows in flight.")
@@ -186,6 +193,7 @@ public final class SailfishConf {
           CONTEXT_TOKENS,
           PREFILL_CHUNK,
           PREFIX_REUSE,
+          TIMELINE_DIR,
           ARROW_BYTES,
           CACHE_DIR,
           MAX_TOKENS,
@@ -291,7 +299,8 @@ public final class SailfishConf {
         value(CHAT_TEMPLATE).isBlank() ? null : value(CHAT_TEMPLATE),
         templateTime,
         backend.card(),
-        backend.memoryFraction());
+        backend.memoryFraction(),
+        value(TIMELINE_DIR).isBlank() ? null : value(TIMELINE_DIR));
   }
 
   /**

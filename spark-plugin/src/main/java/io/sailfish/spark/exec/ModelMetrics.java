@@ -1,5 +1,6 @@
 package io.sailfish.spark.exec;
 
+import io.sailfish.llama.DeviceUse;
 import io.sailfish.llama.RowUsage;
 import java.io.Serializable;
 import java.util.LinkedHashMap;
@@ -26,11 +27,17 @@ public final class ModelMetrics implements Serializable {
   private final SQLMetric slotWait;
   private final SQLMetric batchFill;
   private final SQLMetric tokensPerSecond;
+  private final SQLMetric deviceTime;
+  private final SQLMetric promptTime;
+  private final SQLMetric answerTime;
+  private final SQLMetric floorShare;
+  private final SQLMetric kvUse;
 
   private transient long startNanos;
   private transient long tokens;
   private transient long steps;
   private transient long stepRows;
+  private transient DeviceUse device;
 
   private ModelMetrics(scala.collection.immutable.Map<String, SQLMetric> metrics) {
     outputRows = metrics.apply("numOutputRows");
@@ -44,6 +51,11 @@ public final class ModelMetrics implements Serializable {
     slotWait = metrics.apply("slotWait");
     batchFill = metrics.apply("batchFill");
     tokensPerSecond = metrics.apply("tokensPerSecond");
+    deviceTime = metrics.apply("deviceTime");
+    promptTime = metrics.apply("promptTime");
+    answerTime = metrics.apply("answerTime");
+    floorShare = metrics.apply("floorShare");
+    kvUse = metrics.apply("kvUse");
   }
 
   public static ModelMetrics of(scala.collection.immutable.Map<String, SQLMetric> metrics) {
@@ -65,11 +77,18 @@ public final class ModelMetrics implements Serializable {
         "slotWait", SQLMetrics.createNanoTimingMetric(sc, "time rows waited for a slot", -1L));
     metrics.put("batchFill", SQLMetrics.createAverageMetric(sc, "rows a model step"));
     metrics.put("tokensPerSecond", SQLMetrics.createAverageMetric(sc, "tokens a second per task"));
+    metrics.put("deviceTime", SQLMetrics.createNanoTimingMetric(sc, "time of the device", -1L));
+    metrics.put("promptTime", SQLMetrics.createNanoTimingMetric(sc, "of it for prompts", -1L));
+    metrics.put("answerTime", SQLMetrics.createNanoTimingMetric(sc, "of it for answers", -1L));
+    metrics.put(
+        "floorShare", SQLMetrics.createAverageMetric(sc, "share of the memory floor, percent"));
+    metrics.put("kvUse", SQLMetrics.createAverageMetric(sc, "keys and values in use, percent"));
     return metrics;
   }
 
   void start() {
     startNanos = System.nanoTime();
+    device = DeviceUse.NONE;
   }
 
   void addRow() {
@@ -88,6 +107,10 @@ public final class ModelMetrics implements Serializable {
     truncatedRows.add(usage.truncatedRows());
     errorRows.add(usage.errorRows());
     slotWait.add(usage.waitNanos());
+    deviceTime.add(usage.device().promptNanos() + usage.device().answerNanos());
+    promptTime.add(usage.device().promptNanos());
+    answerTime.add(usage.device().answerNanos());
+    device = device.plus(usage.device());
     tokens += usage.promptTokens() + usage.outputTokens();
     steps += usage.steps();
     stepRows += usage.stepRows();
@@ -101,6 +124,10 @@ public final class ModelMetrics implements Serializable {
     }
     if (steps > 0) {
       batchFill.set((double) stepRows / steps);
+      kvUse.set(100 * device.kvUse() / steps);
+    }
+    if (device.floorNanos() > 0) {
+      floorShare.set(100.0 * device.floorNanos() / device.pureNanos());
     }
   }
 }

@@ -141,5 +141,10 @@ class AiEvalExecTest {
     assertTrue(values.get("taskWait") > 0);
     assertTrue(values.get("tokensPerSecond") > 0);
     assertEquals(240, values.get("batchFill") / 2, "24 rows a step in tenths, two tasks");
+    assertEquals(7000, values.get("deviceTime"));
+    assertEquals(2000, values.get("promptTime"));
+    assertEquals(5000, values.get("answerTime"));
+    assertEquals(250, values.get("floorShare") / 2, "a quarter, in tenths of a percent");
+    assertEquals(500, values.get("kvUse") / 2, "a half");
   }
 }

@@ -37,6 +37,7 @@ class SailfishConfTest {
   void everyEngineSettingReachesTheRuntime() {
     Map<String, String> given = new HashMap<>();
     given.put("spark.sailfish.gpu.memoryFraction", "0.25");
+    given.put("spark.sailfish.engine.timelineDir", "/tmp/steps");
     given.putAll(
         Map.of(
             "spark.sailfish.model.chatTemplate", "{{ messages }}",
@@ -62,7 +63,8 @@ class SailfishConfTest {
             "{{ messages }}",
             "2026-01-02T03:04:05Z",
             "GPU-7",
-            0.25),
+            0.25,
+            "/tmp/steps"),
         conf.runtimeConfig(conf.backend("cpu", "GPU-7"), "2026-01-02T03:04:05Z"));
   }
 
