@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Gathers what GpuCheck and KernelBench need on a machine that has a card and nothing else: jars with device code, no Spark.
+# Gathers what the checks, the benchmarks and the tests tagged gpu need on a machine that has a card and nothing else: jars with device code, no Spark.
 # Usage: benchmarks/gpu/pack.sh FOLDER     then there: FOLDER/run.sh (see its head)
 set -euo pipefail
 out=$(realpath -m "$1")
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 jackson=$(sed -nE 's/.*<jackson.version>(.*)<.*/\1/p' pom.xml)
 dependency=org.apache.maven.plugins:maven-dependency-plugin:3.8.1
+junit=$(sed -nE 's/.*<junit.version>5(.*)<.*/1\1/p' pom.xml)
 mkdir -p "$out/lib"
-rm -f "$out"/lib/*
-mvn -B -q -pl benchmarks -am compile -Dsailfish.cuda=require
+rm -rf "$out"/lib/* "$out/tests" "$out/tree"
+mvn -B -q -pl benchmarks -am test-compile -Dsailfish.cuda=require
 mvn -B -q -pl kernels $dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$out/lib"
 for name in databind core; do
   mvn -B -q -N $dependency:copy -Dartifact=com.fasterxml.jackson.core:jackson-$name:"$jackson" -DoutputDirectory="$out/lib"
@@ -20,6 +21,17 @@ jar --create --file "$out/lib/kernels.jar" -C kernels/target/classes .
 jar --create --file "$out/lib/arrow-bridge.jar" -C arrow-bridge/target/classes .
 jar --create --file "$out/lib/llama-runtime.jar" -C llama-runtime/target/classes .
 jar --create --file "$out/lib/benchmarks.jar" -C benchmarks/target/classes .
+jar --create --file "$out/lib/spark-plugin.jar" -C spark-plugin/target/classes .
+# The tests look for the golden models where the tree has them, and for files rather than entries of a jar.
+mkdir -p "$out/tests" "$out/tree/spark-plugin" "$out/tree/bin"
+cp bin/gpu-addresses "$out/tree/bin"
+sed -n 's:.*<jvm.options>\(.*\)</jvm.options>.*:\1:p' pom.xml >"$out/tests/jvm-options"
+mvn -B -q -N $dependency:copy -Dartifact=org.junit.platform:junit-platform-console-standalone:"$junit" -DoutputDirectory="$out/tests"
+for module in kernels llama-runtime spark-plugin benchmarks; do
+  cp -r $module/target/test-classes "$out/tests/$module"
+  mkdir -p "$out/tree/$module/src/test" && cp -r $module/src/test/resources "$out/tree/$module/src/test" 2>/dev/null || true
+done
+rm -rf "$out"/tests/*/golden
 cp benchmarks/gpu/run.sh benchmarks/gpu/cublas.py "$out"
 git rev-parse --short HEAD >"$out/commit"
 du -sh "$out"

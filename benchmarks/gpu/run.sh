@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks and times the kernels on this machine's card; beside it lies what benchmarks/gpu/pack.sh gathered.
-# Usage: run.sh RESULTS [check OPTIONS... | ops OPTIONS... | bench OPTIONS... | step OPTIONS... | engine OPTIONS... | sanitize | all]     (all = check, then cuBLAS and the benchmark)
+# Usage: run.sh RESULTS [check OPTIONS... | ops OPTIONS... | bench OPTIONS... | step OPTIONS... | engine OPTIONS... | tests | sanitize | all]     (all = check, then cuBLAS and the benchmark)
 # java is $JAVA, the unpacked jre17.tar.xz beside this script, or the one in PATH.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -23,6 +23,15 @@ case $what in
   ops) "${java[@]}" io.sailfish.bench.gpu.GpuOpsCheck "$@" ;;
   step) "${java[@]}" io.sailfish.bench.gpu.GpuStepBench --commit "$commit" --results "$results" "$@" ;;
   engine) "${java[@]}" io.sailfish.bench.gpu.GpuEngineBench --commit "$commit" --results "$results" "$@" ;;
+  tests) # those tagged gpu; of Spark only where $SPARK_JARS is a folder with Spark's jars
+    export SPARK_HOME=/tmp/sailfish-spark-home SPARK_SCALA_VERSION=2.13 SPARK_LOCAL_IP=127.0.0.1
+    mkdir -p "$SPARK_HOME" && cd "$here/tree/spark-plugin"
+    classpath=$(printf '%s:' "$here"/tests/*/ "$here"/tree/*/src/test/resources "$here"/tests/*.jar "$here"/lib/*.jar ${SPARK_JARS:+"$SPARK_JARS"/*.jar})
+    # shellcheck disable=SC2046
+    "${JAVA:-java}" $(cat "$here/tests/jvm-options") -Xmx8g -Darrow.memory.debug.allocator=true -cp "$classpath" org.junit.platform.console.ConsoleLauncher \
+      execute --disable-banner --include-tag gpu --details=tree --fail-if-no-tests -p io.sailfish.kernels -p io.sailfish.llama \
+      -c io.sailfish.bench.gpu.GpuOpsCheckTest ${SPARK_JARS:+-c io.sailfish.spark.CardTest} | tee "$results/tests.txt"
+    ;;
   sanitize) # a reduced list, an order of magnitude slower
     status=0
     for tool in memcheck racecheck initcheck synccheck; do
@@ -39,7 +48,7 @@ case $what in
     exit $status
     ;;
   *)
-    echo "expected check, ops, bench, step, engine, sanitize or all, got $what" >&2
+    echo "expected check, ops, bench, step, engine, tests, sanitize or all, got $what" >&2
     exit 2
     ;;
 esac
