@@ -3,27 +3,33 @@
 // Operands: qkv tiled fp16 rows (heads + 2 kvHeads) * headDim, y tiled fp16 rows heads * headDim (padding untouched), cache: the layer's keys and values
 //   (ops/rows.cuh), blockTables [sequences][stride]. A row with a negative position gives zeros. headDim: a multiple of 8 up to 128; entry _dD serves head dims
 //   D-15 .. D. Accuracy: weights and values fp16, sums fp32.
+// Two uses. cosSin null: q is rotated and the rows' own keys and values are in the cache. With cosSin (fp32 [positions][headDim], as in rope_append.cu; headDim = D):
+//   qkv is as the product left it; q is rotated here, the row's own key and value go to the cache at slots[row] (none if negative) and are used from here, with the
+//   bits of rope_append.cu. Then positions, slots, tables and the keys of all earlier tokens were there before this graph began and are read before the kernel ahead
+//   has ended, and no two rows are of one sequence.
 // Work: a block has one row, one kv head (up to 8 of its query heads) and one span of the sequence. A row of up to 1024 tokens has S = 1 span, a longer one min(64, ceil(tokens / 512)); of
-//   its B blocks of 16 tokens span i has [i B / S, (i + 1) B / S): functions of the row alone. Warp w of four has the blocks w, w + 4, ... of the span, two of them
-//   under way in shared memory of its own, and a running softmax of its own; the warps are added in order, then the spans in order by the last block of the row
-//   to arrive. So a row's bits depend on nothing but the row.
+//   its B blocks of 16 tokens span i has [i B / S, (i + 1) B / S): functions of the row alone. Warp w of four has the blocks w, w + 4, ... of the span and
+//   a running softmax of its own; the warps are added in order, then the spans in order by the last block of the row to arrive. So a row's bits depend on nothing but the row.
+//   `ring` blocks a warp, 2 to 8, are under way in shared memory of its own, two of them before the kernel ahead has ended; their number changes no bit.
 //   Products are transposed, scores^T = K * q^T and y^T = V^T * weights^T, so that the query heads are the n8 of an mma instead of half an m16 of nothing.
-// Grid: (spans, kvHeads * ceil(heads / kvHeads / 8), rows), spans >= the most spans of a row. Block: 128. Dynamic shared memory: 8 * 2 * D * 32 bytes.
+// Grid: (spans, kvHeads * ceil(heads / kvHeads / 8), rows), spans >= the most spans of a row. Block: 128. Dynamic shared memory: 4 * ring * D * 64 bytes.
 //   partials: fp32 [rows][gridDim.y][spans][8][D + 2]; arrivals: int [rows][gridDim.y], zero before the first launch and left zero. Launches of one stream share them.
-//   early: keys and values of blocks before the row's last one, positions and tables were there before this graph began: they are read before the kernel
-//   ahead has ended. Only for steps whose rows all belong to different sequences.
 // sm_90: bulk copies. Floor: the keys and values over the memory bandwidth.
 #include "ops/attention.cuh"
+#include "ops/rope.cuh"
 
-constexpr int WHOLE = 1024, SPAN = 512, WARPS = 4, SLOTS = 2, HEADS = 8, MAX_SPANS = 64;
+constexpr int WHOLE = 1024, SPAN = 512, WARPS = 4, MOST_SLOTS = 8, EARLY = 2, HEADS = 8, MAX_SPANS = 64;
 
 struct DecodeAttention {
   uint16_t* y;
-  const uint16_t *qkv, *cache;
+  const uint16_t* qkv;
+  uint16_t* cache;
   const int *positions, *rowSequences, *blockTables;
+  const float* cosSin;
+  const int* slots;
   float* partials;
   int* arrivals;
-  int stride, tileRows, heads, kvHeads, headDim, early;
+  int stride, tileRows, heads, kvHeads, headDim, interleaved, ring;
   float scale;
 };
 
@@ -41,13 +47,18 @@ template <int DIM> struct HeadColumns {
 
   // `tokens` of the block at `keys` count.
   __device__ __forceinline__ void add(const uint32_t (&q)[H::STEPS][2], uint32_t keys, int tokens, float scale, int lane) {
-    float s[4] = {};
+    float s[4] = {}, odd[4] = {};  // two sums: half the way through the tensor core's latency
 #pragma unroll
     for (int i = 0; i < H::STEPS; i++) {
       uint32_t a[4];
       loadKeys(a, keys + i * 2 * H::PLANE + H::valueLane(lane));  // 16 tokens by 16 dims
-      mma(s, a, q[i][0], q[i][1]);
+      mma(i % 2 ? odd : s, a, q[i][0], q[i][1]);
     }
+    uint32_t values[H::STEPS][4];  // on their way while the weights are made
+#pragma unroll
+    for (int j = 0; j < H::STEPS; j++) loadValues(values[j], keys + H::KEY_BYTES + j * 2 * H::PLANE + H::keyLane(lane));  // 16 dims by 16 tokens
+#pragma unroll
+    for (int e = 0; e < 4; e++) s[e] += odd[e];
     const int token = lane >> 2;
     if (token >= tokens) s[0] = s[1] = NEGATIVE;
     if (token + 8 >= tokens) s[2] = s[3] = NEGATIVE;
@@ -59,18 +70,16 @@ template <int DIM> struct HeadColumns {
       for (int lanes = 4; lanes < 32; lanes *= 2) top = fmaxf(top, __shfl_xor_sync(~0u, top, lanes));
       top = fmaxf(top, largest[h]);
       const float base = top == NEGATIVE ? 0.f : top * scale;
-      shrink[h] = exp2f(largest[h] * scale - base);
+      shrink[h] = powerOfTwo(largest[h] * scale - base);
       largest[h] = top;
-      s[h] = exp2f(fmaf(s[h], scale, -base)), s[2 + h] = exp2f(fmaf(s[2 + h], scale, -base));
+      s[h] = powerOfTwo(fmaf(s[h], scale, -base)), s[2 + h] = powerOfTwo(fmaf(s[2 + h], scale, -base));
       sum[h] = fmaf(sum[h], shrink[h], s[h] + s[2 + h]);
     }
     const uint32_t low = transposed(packHalves(s[0], s[1])), high = transposed(packHalves(s[2], s[3]));
 #pragma unroll
     for (int j = 0; j < H::STEPS; j++) {
-      uint32_t a[4];
-      loadValues(a, keys + H::KEY_BYTES + j * 2 * H::PLANE + H::keyLane(lane));  // 16 dims by 16 tokens
       o[j][0] *= shrink[0], o[j][1] *= shrink[1], o[j][2] *= shrink[0], o[j][3] *= shrink[1];
-      mma(o[j], a, low, high);
+      mma(o[j], values[j], low, high);
     }
   }
 
@@ -79,6 +88,72 @@ template <int DIM> struct HeadColumns {
     for (int h = 0; h < 2; h++)
 #pragma unroll
       for (int lanes = 4; lanes < 32; lanes *= 2) sum[h] += __shfl_xor_sync(~0u, sum[h], lanes);
+  }
+};
+
+// Query fragments of a lane: pieces p = 0 .. 2 STEPS - 1 of head lane / 4, columns 2 * (lane % 4) and the next; q[p / 2][p % 2].
+template <int DIM> struct Queries {
+  using H = Head<DIM>;
+  float cosines[H::TILES], sines[H::TILES];
+
+  // The angles of what this lane holds; only where headDim = DIM.
+  __device__ __forceinline__ void fetchAngles(const float* angles, int interleaved, int lane) {
+#pragma unroll
+    for (int p = 0; p < H::STEPS; p++) {
+      if (interleaved) {  // a piece has four pairs, one of them this lane's
+        const int first = 8 * p + (lane & 3);
+        cosines[2 * p] = angles[first], cosines[2 * p + 1] = angles[first + 4];
+        sines[2 * p] = angles[DIM / 2 + first], sines[2 * p + 1] = angles[DIM / 2 + first + 4];
+      } else {
+        const int first = 8 * p + 2 * (lane & 3);
+        const float2 c = *(const float2*)(angles + first), n = *(const float2*)(angles + DIM / 2 + first);
+        cosines[2 * p] = c.x, cosines[2 * p + 1] = c.y, sines[2 * p] = n.x, sines[2 * p + 1] = n.y;
+      }
+    }
+  }
+  static __device__ __forceinline__ float2 both(uint32_t pair) { return __half22float2(*reinterpret_cast<const __half2*>(&pair)); }
+  __device__ __forceinline__ void rotate(uint32_t (&q)[H::STEPS][2], int interleaved) const {
+    if (interleaved) {
+#pragma unroll
+      for (int p = 0; p < H::TILES; p++) {
+        const float2 v = both(q[p / 2][p % 2]), t = turn(v.x, v.y, cosines[p], sines[p]);
+        q[p / 2][p % 2] = packHalves(t.x, t.y);
+      }
+      return;
+    }
+#pragma unroll
+    for (int p = 0; p < H::STEPS; p++) {
+      uint32_t &first = q[p / 2][p % 2], &second = q[(p + H::STEPS) / 2][(p + H::STEPS) % 2];
+      const float2 a = both(first), b = both(second), u = turn(a.x, b.x, cosines[2 * p], sines[2 * p]), v = turn(a.y, b.y, cosines[2 * p + 1], sines[2 * p + 1]);
+      first = packHalves(u.x, v.x), second = packHalves(u.y, v.y);
+    }
+  }
+};
+
+// The row's own key and value out of the product, eight dims a piece: lane i of the first STEPS has pieces i and i + STEPS of the key, lanes 16 .. have one of the value
+// each. One warp; headDim = DIM. `slot`: where they belong in the cache, negative: nowhere.
+template <int DIM> struct OwnToken {
+  using H = Head<DIM>;
+  Piece first, second;
+
+  static __device__ __forceinline__ bool hasKey(int lane) { return lane < H::STEPS; }
+  static __device__ __forceinline__ bool hasValue(int lane) { return lane >= 16 && lane < 16 + H::TILES; }
+  __device__ __forceinline__ void fetch(const DecodeAttention& s, const Rows& qkv, int row, int kvHead, int lane) {
+    if (!hasKey(lane) && !hasValue(lane)) return;
+    const int key = (s.heads + kvHead) * H::TILES + lane, value = (s.heads + s.kvHeads + kvHead) * H::TILES + lane - 16;
+    first.bits = *(const uint4*)qkv.piece(row, hasKey(lane) ? key : value);
+    second.bits = *(const uint4*)qkv.piece(row, hasKey(lane) ? key + H::STEPS : value);
+  }
+  // To `fresh`, key pieces before value pieces, and to the cache.
+  __device__ __forceinline__ void put(const DecodeAttention& s, uint4* fresh, const float* angles, int kvHead, int slot, int lane) {
+    if (hasKey(lane)) rotatePieces(first, second, angles, DIM / 2, lane, s.interleaved);
+    uint16_t* to = s.cache + ((int64_t)(slot / KV_TOKENS) * s.kvHeads + kvHead) * (H::BLOCK_BYTES / 2) + slot % KV_TOKENS * 8;
+    const int piece = hasKey(lane) ? lane : H::TILES + lane - 16;
+    if (hasKey(lane) || hasValue(lane)) fresh[piece] = first.bits;
+    if (hasKey(lane)) fresh[piece + H::STEPS] = second.bits;
+    if (slot < 0) return;
+    if (hasKey(lane) || hasValue(lane)) *(uint4*)(to + piece * (H::PLANE / 2)) = first.bits;
+    if (hasKey(lane)) *(uint4*)(to + (piece + H::STEPS) * (H::PLANE / 2)) = second.bits;
   }
 };
 
@@ -97,7 +172,7 @@ template <int DIM> __device__ __forceinline__ void addSpans(const DecodeAttentio
 #pragma unroll 4
     for (int c = 0; c < spans; c++) {
       const float2 weight = __ldcg((const float2*)(p + c * STRIDE + DIM)), v = __ldcg((const float2*)(p + c * STRIDE + d));
-      const float share = exp2f(weight.x - top);
+      const float share = powerOfTwo(weight.x - top);
       sum = fmaf(share, weight.y, sum), a = fmaf(share, v.x, a), b = fmaf(share, v.y, b);
     }
     const int column = (firstHead + head) * s.headDim + d;
@@ -108,24 +183,26 @@ template <int DIM> __device__ __forceinline__ void addSpans(const DecodeAttentio
 template <int DIM> __device__ __forceinline__ void attend(const DecodeAttention& s) {
   using H = Head<DIM>;
   extern __shared__ __align__(128) unsigned char shared[];
-  __shared__ uint64_t arrived[WARPS][SLOTS];
+  __shared__ uint64_t arrived[WARPS][MOST_SLOTS];
   __shared__ float tops[WARPS][HEADS], sums[WARPS][HEADS];
+  __shared__ uint4 fresh[2 * H::TILES];
   __shared__ int isLast;
   const int tid = threadIdx.x, warp = tid >> 5, lane = tid & 31, row = blockIdx.z;
   const int group = s.heads / s.kvHeads, parts = (group + HEADS - 1) / HEADS, kvHead = blockIdx.y / parts;
   const int firstHead = kvHead * group + blockIdx.y % parts * HEADS, numHeads = min(HEADS, kvHead * group + group - firstHead);
   const Rows y{s.y, s.tileRows, (s.heads * s.headDim + 127) / 128 * 16};
   const Rows qkv{(uint16_t*)s.qkv, s.tileRows, ((s.heads + 2 * s.kvHeads) * s.headDim + 127) / 128 * 16};
+  const bool rotates = s.cosSin != nullptr;
   startSuccessor();
-  if (!s.early) awaitPredecessor();
+  if (!rotates) awaitPredecessor();
   const int sequence = s.rowSequences[row], length = s.positions[row] + 1;
-  if (tid == 0) {
-    for (int i = 0; i < WARPS * SLOTS; i++) barrierInit(sharedAddress(&arrived[i / SLOTS][i % SLOTS]), 1);
+  if (tid < WARPS * MOST_SLOTS) {
+    barrierInit(sharedAddress(&arrived[tid / MOST_SLOTS][tid % MOST_SLOTS]), 1);
     barrierInitFence();
   }
   const int spans = length <= WHOLE ? min(length, 1) : min(MAX_SPANS, (length + SPAN - 1) / SPAN), allBlocks = (length + KV_TOKENS - 1) / KV_TOKENS;
   if ((int)blockIdx.x >= spans) {  // also a row without tokens
-    if (s.early) awaitPredecessor();
+    if (rotates) awaitPredecessor();
     if (length <= 0 && blockIdx.x == 0)
       for (int i = tid; i < numHeads * s.headDim; i += blockDim.x) {
         const int column = firstHead * s.headDim + i;
@@ -137,52 +214,65 @@ template <int DIM> __device__ __forceinline__ void attend(const DecodeAttention&
   const int firstBlock = blockIdx.x * allBlocks / spans + warp, endBlock = (blockIdx.x + 1) * allBlocks / spans;
   const int mine = (endBlock - firstBlock + WARPS - 1) / WARPS;
   const int* table = s.blockTables + (int64_t)sequence * s.stride + firstBlock;
-  const uint32_t store = sharedAddress(shared) + warp * SLOTS * H::BLOCK_BYTES;
+  const uint32_t store = sharedAddress(shared) + warp * s.ring * H::BLOCK_BYTES, bars = sharedAddress(&arrived[warp]);
   // Lane i knows block i of 32 of the warp's.
   int known = lane < mine ? table[lane * WARPS] : 0;
-  auto bring = [&](int i) {
+  auto bring = [&](int i, int slot) {
     if (i > 0 && i % 32 == 0) known = i + lane < mine ? table[(i + lane) * WARPS] : 0;
     const int block = __shfl_sync(~0u, known, i % 32);
     if (lane == 0) {
-      const uint32_t bar = sharedAddress(&arrived[warp][i % SLOTS]);
-      barrierExpect(bar, H::BLOCK_BYTES);
-      bulkCopy(store + i % SLOTS * H::BLOCK_BYTES, s.cache + ((int64_t)block * s.kvHeads + kvHead) * (H::BLOCK_BYTES / 2), H::BLOCK_BYTES, bar);
+      barrierExpect(bars + slot * 8, H::BLOCK_BYTES);
+      bulkCopy(store + slot * H::BLOCK_BYTES, s.cache + ((int64_t)block * s.kvHeads + kvHead) * (H::BLOCK_BYTES / 2), H::BLOCK_BYTES, bars + slot * 8);
     }
   };
-  auto isNewest = [&](int i) { return firstBlock + i * WARPS == allBlocks - 1; };
-#pragma unroll
-  for (int i = 0; i < SLOTS; i++)
-    if (i < mine && !(s.early && isNewest(i))) bring(i);
-  if (s.early) {
+  const bool hasNewest = mine > 0 && firstBlock + (mine - 1) * WARPS == allBlocks - 1;
+  const float* angles = s.cosSin + (int64_t)(length - 1) * DIM;
+  Queries<DIM> queries;
+  OwnToken<DIM> own;
+  int slot = -1, brought = 0;
+  if (rotates) {
+    queries.fetchAngles(angles, s.interleaved, lane);
+    if (hasNewest && blockIdx.y % parts == 0) slot = s.slots[row];
+    for (; brought < min(EARLY, min(s.ring, mine)); brought++) bring(brought, brought);
     awaitPredecessor();
-#pragma unroll
-    for (int i = 0; i < SLOTS; i++)
-      if (i < mine && isNewest(i)) bring(i);
+    if (hasNewest) own.fetch(s, qkv, row, kvHead, lane);
   }
+  // Ahead of the rest of the keys: what a multiprocessor has asked for comes in about that order.
   uint32_t q[H::STEPS][2];
   {
-    const int head = lane >> 2, column = (lane & 3) * 2;
+    const int head = lane >> 2, stride = s.tileRows * 8;
+    const uint16_t* from = qkv.piece(row, (firstHead + head) * s.headDim / 8) + (lane & 3) * 2;
 #pragma unroll
     for (int i = 0; i < H::STEPS; i++)
 #pragma unroll
-      for (int e = 0; e < 2; e++) {
-        const int piece = 2 * i + e;
-        q[i][e] = head < numHeads && piece * 8 < s.headDim ? *(const uint32_t*)(qkv.piece(row, (firstHead + head) * s.headDim / 8 + piece) + column) : 0u;
-      }
+      for (int e = 0; e < 2; e++) q[i][e] = head < numHeads && (2 * i + e) * 8 < s.headDim ? *(const uint32_t*)(from + (2 * i + e) * stride) : 0u;
+  }
+  for (; brought < min(s.ring, mine); brought++) bring(brought, brought);
+  if (rotates) {
+    queries.rotate(q, s.interleaved);
+    if (hasNewest) own.put(s, fresh, angles, kvHead, slot, lane);
   }
   HeadColumns<DIM> work;
-  for (int i = 0; i < mine; i++) {
-    const int slot = i % SLOTS, tokens = length - (firstBlock + i * WARPS) * KV_TOKENS;
-    barrierWait(sharedAddress(&arrived[warp][slot]), (i / SLOTS) & 1);
-    if (tokens < KV_TOKENS) {  // what lies past the row's end may be anything; weight 0 times NaN would be NaN
-      unsigned char* values = shared + (warp * SLOTS + slot) * H::BLOCK_BYTES + H::KEY_BYTES;
+  auto tokensOf = [&](int i) { return length - (firstBlock + i * WARPS) * KV_TOKENS; };
+  // The sequence's last block: its own token, if it was not in the cache yet, and nothing that lies past the end (weight 0 times NaN would be NaN).
+  auto complete = [&](int i, int slot) {
+    unsigned char* block = shared + (warp * s.ring + slot) * H::BLOCK_BYTES;
+    if (rotates && hasNewest && i == mine - 1)
+      for (int p = lane; p < 2 * H::TILES; p += 32) *(uint4*)(block + p * H::PLANE + (length - 1) % KV_TOKENS * 16) = fresh[p];
+    if (tokensOf(i) < KV_TOKENS)
       for (int p = lane; p < H::TILES * KV_TOKENS; p += 32)
-        if (p % KV_TOKENS >= tokens) *(uint4*)(values + p * 16) = make_uint4(0, 0, 0, 0);
-      __syncwarp();
-    }
-    work.add(q, store + slot * H::BLOCK_BYTES, tokens, s.scale, lane);
+        if (p % KV_TOKENS >= tokensOf(i)) *(uint4*)(block + H::KEY_BYTES + p * 16) = make_uint4(0, 0, 0, 0);
+    __syncwarp();
+  };
+  int place = 0;
+  uint32_t parity = 0;
+  for (int i = 0; i < mine; i++) {
+    barrierWait(bars + place * 8, parity);
+    if (i == mine - 1) complete(i, place);
+    work.add(q, store + place * H::BLOCK_BYTES, tokensOf(i), s.scale, lane);
     __syncwarp();  // the warp has read the slot
-    if (i + SLOTS < mine) bring(i + SLOTS);
+    if (i + s.ring < mine) bring(i + s.ring, place);
+    if (++place == s.ring) place = 0, parity ^= 1;
   }
   work.finish();
   const int low = lane >> 2, pair = (lane & 3) * 2;
@@ -197,7 +287,7 @@ template <int DIM> __device__ __forceinline__ void attend(const DecodeAttention&
     float top = tops[0][pair + h];
 #pragma unroll
     for (int w = 1; w < WARPS; w++) top = fmaxf(top, tops[w][pair + h]);
-    share[h] = exp2f(tops[warp][pair + h] - top);
+    share[h] = powerOfTwo(tops[warp][pair + h] - top);
   }
 #pragma unroll
   for (int j = 0; j < H::STEPS; j++)
@@ -209,14 +299,14 @@ template <int DIM> __device__ __forceinline__ void attend(const DecodeAttention&
   const int pairs = s.headDim / 2;
   float* span0 = s.partials + (((int64_t)row * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x) * HEADS * HEAD;
   for (int i = tid; i < numHeads * pairs; i += blockDim.x) {
-    const int head = i / pairs, d = i % pairs * 2;
+    const int head = i % numHeads, d = i / numHeads * 2;  // as the sums lie
     float top = tops[0][head], sum = 0.f, a = 0.f, b = 0.f;
 #pragma unroll
     for (int w = 1; w < WARPS; w++) top = fmaxf(top, tops[w][head]);
 #pragma unroll
     for (int w = 0; w < WARPS; w++) {
       const float* part = warpSums + (w * DIM + d) * HEADS + head;
-      sum = fmaf(exp2f(tops[w][head] - top), sums[w][head], sum), a += part[0], b += part[HEADS];
+      sum = fmaf(powerOfTwo(tops[w][head] - top), sums[w][head], sum), a += part[0], b += part[HEADS];
     }
     if (spans == 1) {
       const int column = (firstHead + head) * s.headDim + d;
@@ -241,9 +331,10 @@ template <int DIM> __device__ __forceinline__ void attend(const DecodeAttention&
 
 #define DECODE_ENTRY(dim)                                                                                                                                       \
   extern "C" __global__ void __launch_bounds__(128) attention_decode_d##dim(                                                                                    \
-      uint16_t* y, const uint16_t* qkv, const uint16_t* cache, const int* positions, const int* rowSequences, const int* blockTables, float* partials, int* arrivals, \
-      int stride, int tileRows, int heads, int kvHeads, int headDim, int early, float scale) {                                                                    \
-    attend<dim>({y, qkv, cache, positions, rowSequences, blockTables, partials, arrivals, stride, tileRows, heads, kvHeads, headDim, early, scale});              \
+      uint16_t* y, const uint16_t* qkv, uint16_t* cache, const int* positions, const int* rowSequences, const int* blockTables, const float* cosSin,              \
+      const int* slots, float* partials, int* arrivals, int stride, int tileRows, int heads, int kvHeads, int headDim, int interleaved, int ring, float scale) {  \
+    attend<dim>({y, qkv, cache, positions, rowSequences, blockTables, cosSin, slots, partials, arrivals, stride, tileRows, heads, kvHeads, headDim, interleaved,  \
+                 ring, scale});                                                                                                                                 \
   }
 
 DECODE_ENTRY(16)

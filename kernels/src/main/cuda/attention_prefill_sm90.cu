@@ -1,7 +1,8 @@
 // Attention of rows of prompts: y[r, h] = softmax(q[r, h] * K^T / sqrt(headDim)) * V over positions 0 .. positions[r] of the row's sequence, causal by that.
 //
 // Operands as in attention_decode_sm90.cu. Rows of a sequence are contiguous with ascending positions; the keys and values of all rows are in the cache already.
-// Work: a block has 64 rows of the step and one query head; a warpgroup, 16 rows a warp. Rows of several sequences in one block are computed one sequence after the other.
+// Work: a block has 64 rows of the step and one query head; a warpgroup, 16 rows a warp, and warp w asks for every fourth block of 16 tokens. Rows of several sequences in
+//   one block are computed one sequence after the other.
 //   Keys and values come 64 tokens at a time from position 0 on, two tiles in flight. The tiles' edges are positions of the sequence, so a row's bits do not depend on
 //   where its prompt was cut or who shares the block: a tile beyond a row's position leaves the row's sums as they are, exactly.
 // Grid: (ceil(rows / 64), heads). Block: 128. Dynamic shared memory: 2 * 4 * 2 * D * 32 bytes.
@@ -27,13 +28,17 @@ template <int DIM> struct PrefillTile {
   uint64_t* full;
   int kvHead, lane;
 
-  // Asks for tile `tile` of a sequence; one thread.
-  __device__ __forceinline__ void bring(const int* table, int tile, int length) {
-    const int stage = tile % STAGES, blocks = min(BLOCKS, (length - tile * TOKENS + KV_TOKENS - 1) / KV_TOKENS);
-    const uint32_t bar = sharedAddress(&full[stage]), to = sharedAddress(shared) + stage * STAGE_BYTES;
-    barrierExpect(bar, blocks * H::BLOCK_BYTES);
-    for (int b = 0; b < blocks; b++)
-      bulkCopy(to + b * H::BLOCK_BYTES, s.cache + ((int64_t)table[tile * BLOCKS + b] * s.kvHeads + kvHead) * (H::BLOCK_BYTES / 2), H::BLOCK_BYTES, bar);
+  // The warp's part of tile `tile` of a sequence of `length` tokens: one block, whose number is known.
+  __device__ __forceinline__ void bring(int block, int tile, int length, int warp) {
+    if (lane != 0) return;
+    const int stage = tile % STAGES;
+    const uint32_t bar = sharedAddress(&full[stage]), to = sharedAddress(shared) + stage * STAGE_BYTES + warp * H::BLOCK_BYTES;
+    if ((tile * BLOCKS + warp) * KV_TOKENS < length) {
+      barrierExpect(bar, H::BLOCK_BYTES);
+      bulkCopy(to, s.cache + ((int64_t)block * s.kvHeads + kvHead) * (H::BLOCK_BYTES / 2), H::BLOCK_BYTES, bar);
+    } else {
+      barrierArrive(bar);
+    }
   }
 
   // Values past the sequence's end may be anything, and weight 0 times NaN would be NaN.
@@ -51,9 +56,9 @@ template <int DIM> struct PrefillTile {
     float scores[2 * BLOCKS][4] = {};
     wgmmaFence();
 #pragma unroll
-    for (int b = 0; b < BLOCKS; b++)
+    for (int i = 0; i < H::STEPS; i++)
 #pragma unroll
-      for (int i = 0; i < H::STEPS; i++)
+      for (int b = 0; b < BLOCKS; b++)
         wgmmaKeys(scores[2 * b], scores[2 * b + 1], q[i], keysOperand(at + b * H::BLOCK_BYTES) + i * (2 * PLANE_BYTES >> 4), i > 0);
     wgmmaCommit();
     wgmmaWait<0>();
@@ -84,42 +89,55 @@ template <int DIM> __device__ __forceinline__ void attend(const PrefillAttention
   using H = Head<DIM>;
   extern __shared__ __align__(128) unsigned char shared[];
   __shared__ uint64_t full[STAGES];
-  __shared__ int sequences[ROWS], positions[ROWS];
   const int tid = threadIdx.x, warp = tid >> 5, lane = tid & 31, low = lane >> 2, firstRow = blockIdx.x * ROWS, head = blockIdx.y;
   const Rows y{s.y, s.tileRows, (s.heads * s.headDim + 127) / 128 * 16};
   const Rows qkv{(uint16_t*)s.qkv, s.tileRows, ((s.heads + 2 * s.kvHeads) * s.headDim + 127) / 128 * 16};
+  const int stride = s.tileRows * 8;  // from a piece of a row to its next
   PrefillTile<DIM> work{s, shared, full, head / (s.heads / s.kvHeads), lane};
-  if (tid < STAGES) barrierInit(sharedAddress(&full[tid]), 1);
-  if (tid == 0) barrierInitFence();
-  startSuccessor();
-  awaitPredecessor();
-  if (tid < ROWS) {
-    const bool real = firstRow + tid < s.rows;
-    sequences[tid] = real ? s.rowSequences[firstRow + tid] : -1;
-    positions[tid] = real ? s.positions[firstRow + tid] : -1;
+  if (tid < STAGES) {
+    barrierInit(sharedAddress(&full[tid]), BLOCKS);
+    barrierInitFence();
   }
   __syncthreads();
+  startSuccessor();
+  awaitPredecessor();
+  // Lane i of every warp knows rows i and i + 32.
+  int sequences[2], positions[2];
+#pragma unroll
+  for (int r = 0; r < 2; r++) {
+    const int row = firstRow + lane + 32 * r;
+    sequences[r] = row < s.rows ? s.rowSequences[row] : -1;
+    positions[r] = row < s.rows ? s.positions[row] : -1;
+  }
+  auto ofRow = [&](const int (&values)[2], int row) {
+    const int a = __shfl_sync(~0u, values[0], row & 31), b = __shfl_sync(~0u, values[1], row & 31);
+    return row < 32 ? a : b;
+  };
   int used = 0;  // bit i: parity of the next wait for stage i
-  for (int from = 0, to; from < ROWS && sequences[from] >= 0; from = to) {
-    const int sequence = sequences[from];
-    for (to = from + 1; to < ROWS && sequences[to] == sequence;) to++;
-    const int length = positions[to - 1] + 1, tiles = (length + TOKENS - 1) / TOKENS;
+  for (int from = 0, to; from < ROWS; from = to) {
+    const int sequence = ofRow(sequences, from);
+    if (sequence < 0) break;
+    const uint64_t others = (uint64_t)__ballot_sync(~0u, sequences[1] != sequence) << 32 | __ballot_sync(~0u, sequences[0] != sequence);
+    const uint64_t beyond = others >> from;  // its bit 0 is clear
+    to = beyond == 0 ? ROWS : from + __ffsll(beyond) - 1;
+    const int length = ofRow(positions, to - 1) + 1, tiles = (length + TOKENS - 1) / TOKENS, blocks = (length + KV_TOKENS - 1) / KV_TOKENS;
     const int* table = s.blockTables + (int64_t)sequence * s.stride;
+    auto blockOf = [&](int tile) { return tile * BLOCKS + warp < blocks ? table[tile * BLOCKS + warp] : 0; };
+    for (int t = 0; t < min(STAGES, tiles); t++) work.bring(blockOf(t), t, length, warp);
+    int upcoming = blockOf(STAGES);
     int last[2];
+    const uint16_t* queries[2];
 #pragma unroll
     for (int r = 0; r < 2; r++) {
       const int row = warp * 16 + low + 8 * r;
-      last[r] = row >= from && row < to ? positions[row] : -1;
+      last[r] = ofRow(positions, row);
+      if (row < from || row >= to) last[r] = -1;
+      queries[r] = last[r] >= 0 ? qkv.piece(firstRow + row, head * s.headDim / 8) : nullptr;
     }
     uint32_t q[H::STEPS][4];
-    H::queries(q, s.headDim, lane, [&](int r, int piece) {
-      const int row = warp * 16 + r;
-      return row >= from && row < to ? qkv.piece(firstRow + row, head * s.headDim / 8 + piece) : nullptr;
-    });
+    H::queries(q, s.headDim, lane, queries[0], queries[1], stride);
     float o[H::TILES][4] = {};
     Softmax softmax;
-    if (tid == 0)
-      for (int t = 0; t < min(STAGES, tiles); t++) work.bring(table, t, length);
     for (int t = 0; t < tiles; t++) {
       barrierWait(sharedAddress(&full[t % STAGES]), (used >> (t % STAGES)) & 1);
       used ^= 1 << (t % STAGES);
@@ -129,7 +147,8 @@ template <int DIM> __device__ __forceinline__ void attend(const PrefillAttention
       }
       work.add(o, softmax, q, t, last);
       __syncthreads();
-      if (tid == 0 && t + STAGES < tiles) work.bring(table, t + STAGES, length);
+      if (t + STAGES < tiles) work.bring(upcoming, t + STAGES, length, warp);
+      upcoming = blockOf(t + STAGES + 1);
     }
     softmax.finish();
 #pragma unroll
@@ -137,9 +156,10 @@ template <int DIM> __device__ __forceinline__ void attend(const PrefillAttention
       if (last[r] < 0) continue;
       const int row = firstRow + warp * 16 + low + 8 * r;
       const float share = 1.f / softmax.sum[r];
+      uint16_t* to = y.piece(row, head * s.headDim / 8) + (lane & 3) * 2;
 #pragma unroll
       for (int j = 0; j < H::TILES; j++)
-        if (j * 8 < s.headDim) *(uint32_t*)(y.piece(row, head * s.headDim / 8 + j) + (lane & 3) * 2) = packHalves(o[j][2 * r] * share, o[j][2 * r + 1] * share);
+        if (j * 8 < s.headDim) *(uint32_t*)(to + j * stride) = packHalves(o[j][2 * r] * share, o[j][2 * r + 1] * share);
     }
   }
 }

@@ -16,6 +16,12 @@ __device__ __forceinline__ void loadKeys(uint32_t (&b)[4], uint32_t address) {
 __device__ __forceinline__ void loadValues(uint32_t (&b)[4], uint32_t address) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3},[%4];" : "=r"(b[0]), "=r"(b[1]), "=r"(b[2]), "=r"(b[3]) : "r"(address) : "memory");
 }
+// 2^x in one instruction; exp2f also takes care of results below fp32's normal numbers, which fp16 weights have no use for. 2^0 = 1 and 2^-inf = 0 exactly.
+__device__ __forceinline__ float powerOfTwo(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
 __device__ __forceinline__ uint32_t packHalves(float lo, float hi) {
   const __half2 h = __floats2half2_rn(lo, hi);
   return *reinterpret_cast<const uint32_t*>(&h);
@@ -31,16 +37,16 @@ template <int DIM> struct Head {
   // Values: (dims 0-7, tokens 0-7), (dims 0-7, tokens 8-15), (dims 8-15, tokens 0-7), (dims 8-15, tokens 8-15).
   static __device__ __forceinline__ uint32_t valueLane(int lane) { return (lane >> 4) * PLANE + (((lane >> 3) & 1) * 8 + (lane & 7)) * 16; }
 
-  // Query fragments of one head: rows r and r + 8 of the m16 tile come from these pieces' first column; null where there is no such row.
-  template <class At> static __device__ __forceinline__ void queries(uint32_t (&q)[STEPS][4], int headDim, int lane, At at) {
-    const int low = lane >> 2, column = (lane & 3) * 2;
+  // Query fragments of one head: rows r and r + 8 of the m16 tile, from their first pieces on (null where there is no such row), `stride` halves from piece to piece.
+  static __device__ __forceinline__ void queries(uint32_t (&q)[STEPS][4], int headDim, int lane, const uint16_t* low, const uint16_t* high, int stride) {
+    const int column = (lane & 3) * 2;
 #pragma unroll
     for (int i = 0; i < STEPS; i++)
 #pragma unroll
       for (int e = 0; e < 4; e++) {
-        const int dim = 16 * i + (e >> 1) * 8;
-        const uint16_t* p = dim < headDim ? at(low + (e & 1) * 8, dim / 8) : nullptr;
-        q[i][e] = p ? *(const uint32_t*)(p + column) : 0u;
+        const int piece = 2 * i + (e >> 1);
+        const uint16_t* from = e & 1 ? high : low;
+        q[i][e] = from && piece * 8 < headDim ? *(const uint32_t*)(from + piece * stride + column) : 0u;
       }
   }
 };
@@ -60,12 +66,12 @@ struct Softmax {
       // Not fused: where the largest stays, the difference is 0 and nothing shrinks. A fused one would leave the product's rounding error, and a tile in which all
       // tokens are masked would change the row's bits.
       const float base = top == NEGATIVE ? 0.f : __fmul_rn(top, scale);
-      shrink[r] = exp2f(__fmul_rn(largest[r], scale) - base);
+      shrink[r] = powerOfTwo(__fmul_rn(largest[r], scale) - base);
       largest[r] = top;
       float added = 0.f;
 #pragma unroll
       for (int n = 0; n < N; n++) {
-        s[n][2 * r] = exp2f(fmaf(s[n][2 * r], scale, -base)), s[n][2 * r + 1] = exp2f(fmaf(s[n][2 * r + 1], scale, -base));
+        s[n][2 * r] = powerOfTwo(fmaf(s[n][2 * r], scale, -base)), s[n][2 * r + 1] = powerOfTwo(fmaf(s[n][2 * r + 1], scale, -base));
         added += s[n][2 * r] + s[n][2 * r + 1];
       }
       sum[r] = fmaf(sum[r], shrink[r], added);

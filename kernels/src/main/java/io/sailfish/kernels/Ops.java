@@ -86,6 +86,21 @@ public interface Ops {
       AttentionShape shape,
       int rows);
 
+  /** {@link #ropeAppend}, then {@link #attention}; {@code qkv} is undefined afterwards. */
+  default void ropeAttention(
+      Tensor y,
+      Tensor qkv,
+      Tensor cosSin,
+      StepInputs step,
+      KvCache cache,
+      int layer,
+      AttentionShape shape,
+      boolean interleaved,
+      int rows) {
+    ropeAppend(qkv, cosSin, step, cache, layer, shape, interleaved, rows);
+    attention(y, qkv, cache, layer, step, shape, rows);
+  }
+
   /** y[i, :] = x[rowIds[i], :] for i in [0, numRows). */
   void gatherRows(Tensor y, Tensor x, IntTensor rowIds, int numRows);
 

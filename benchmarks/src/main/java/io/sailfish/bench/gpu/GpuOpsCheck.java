@@ -49,6 +49,7 @@ public final class GpuOpsCheck {
   private void run(String only) {
     List<OpsCase> cases = new ArrayList<>(OpsCase.all());
     cases.addAll(AttentionCase.all());
+    cases.addAll(RopeAttentionCase.all());
     cases.removeIf(c -> !c.name().contains(only));
     try (CudaBackend card = CudaBackend.open(0)) {
       System.out.println(card.describe());

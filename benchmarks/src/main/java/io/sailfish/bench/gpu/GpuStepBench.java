@@ -19,6 +19,7 @@ import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Set;
 
 /**
@@ -28,7 +29,7 @@ import java.util.Set;
  *
  * <p>Options: {@code --only 8b|1b}, {@code --prompts N} (prompts of the prefill figure, 256),
  * {@code --parts 16,256} (only the parts of such steps), {@code --explain N} (rows of the step that
- * is explained, 16), {@code --commit ID}, {@code --results FOLDER}.
+ * is explained, 16), {@code --repeats N} (of the first layers' bits, 6), {@code --commit ID}, {@code --results FOLDER}.
  */
 public final class GpuStepBench {
   private static final int[] ROWS = {1, 16, 32, 64, 128, 256};
@@ -87,6 +88,7 @@ public final class GpuStepBench {
       return;
     }
     sameBits(model);
+    sameEachTime(model);
     for (int rows : ROWS) {
       decode(model, rows);
     }
@@ -149,6 +151,25 @@ public final class GpuStepBench {
       }
       System.out.printf("row 0 among %d rows: %d of its logits differ%n", rows, differing);
       failed |= differing > 0;
+    }
+  }
+
+  private void sameEachTime(StepModel model) {
+    int repeats = (int) options.number("repeats", 6);
+    Map<String, float[]> alone = null;
+    for (int rows : new int[] {1, 16, 32, 64, 128}) {
+      StepRepeats step = new StepRepeats(model, rows);
+      Map<String, float[]> rowZero = step.rowZero();
+      alone = alone == null ? rowZero : alone;
+      String difference = StepRepeats.firstDifference(alone, rowZero);
+      if (difference != null) {
+        System.out.printf("row 0 among %d rows: %s%n", rows, difference);
+        failed = true;
+      }
+      List<String> differing = step.differing(repeats);
+      differing.stream().limit(8).forEach(System.out::println);
+      System.out.printf("%d rows %d times: %d differ%n", rows, repeats, differing.size());
+      failed |= !differing.isEmpty();
     }
   }
 

@@ -20,17 +20,27 @@ final class Attention implements AutoCloseable {
   private static final int PROMPT_ROWS = 64;
   private static final int PROMPT_STAGES = 2;
   private static final int PROMPT_BLOCKS = 4;
-  private static final int DECODE_BLOCKS = 8;
+  private static final int DECODE_WARPS = 4;
+  private static final int LEAST_RING = 2;
+  private static final int LARGEST_RING = 8;
+
+  /** Shared memory of a multiprocessor that blocks under way may take. */
+  private static final int RING_BYTES = 220 << 10;
+
+  /** More blocks a multiprocessor hide each other's latencies without longer rings. */
+  private static final int MOST_RESIDENT = 3;
   private static final double LOG2_E = 1 / Math.log(2);
 
   private static final KernelSpec DECODE =
       KernelSpec.kernel("", "")
           .out("y")
           .in("qkv")
-          .in("cache")
+          .out("cache")
           .in("positions")
           .in("rowSequences")
           .in("blockTables")
+          .in("cosSin")
+          .in("slots")
           .out("partials")
           .out("arrivals")
           .i32("stride")
@@ -38,7 +48,8 @@ final class Attention implements AutoCloseable {
           .i32("heads")
           .i32("kvHeads")
           .i32("headDim")
-          .i32("early")
+          .i32("interleaved")
+          .i32("ring")
           .f32("scale")
           .build();
   private static final KernelSpec PREFILL =
@@ -111,10 +122,41 @@ final class Attention implements AutoCloseable {
   }
 
   /**
+   * Blocks of 16 tokens that each warp keeps under way: as many as fit where few blocks of the grid
+   * share a multiprocessor. Changes no bit.
+   *
+   * @param blocks of the grid
+   */
+  static int ring(int paddedDim, long blocks, int multiprocessors) {
+    long resident = Math.min(MOST_RESIDENT, (blocks - 1) / multiprocessors + 1);
+    int fits = (int) (RING_BYTES / resident / ringBytes(paddedDim, 1));
+    return Math.max(LEAST_RING, Math.min(LARGEST_RING, fits));
+  }
+
+  private static int ringBytes(int paddedDim, int ring) {
+    return DECODE_WARPS * ring * 2 * paddedDim * CudaKvCache.TOKENS * Short.BYTES;
+  }
+
+  /**
+   * What {@link #decode} does before it attends, for rows whose q and k are as the product left
+   * them.
+   *
+   * @param cosSin address of the rope table
+   */
+  record Rotation(long cosSin, boolean interleaved) {}
+
+  /** Whether {@link #decode} can rotate heads of such a shape. */
+  static boolean rotates(AttentionShape shape) {
+    return shape.headDim() == CudaKvCache.paddedDim(shape);
+  }
+
+  /**
    * Queues the attention of rows that go on by one token.
    *
-   * @param early the step's inputs and the keys of earlier tokens were there before the running
-   *     graph began, and no two rows are of one sequence
+   * @param rotation null if q is rotated and the rows' own keys and values are in the cache;
+   *     otherwise both are done on the way. Then the step's inputs and the keys of earlier tokens
+   *     have to have been there before the running graph began, and no two rows may be of one
+   *     sequence
    */
   void decode(
       TiledActivations y,
@@ -123,15 +165,17 @@ final class Attention implements AutoCloseable {
       int layer,
       CudaStep step,
       int rows,
-      boolean early) {
+      Rotation rotation) {
     AttentionShape shape = cache.shape();
     int dim = CudaKvCache.paddedDim(shape);
     int spans = spans(step.stride());
     reserve(shape, rows, step.stride());
+    long blocks = (long) spans * groups(shape) * rows;
+    int ring = ring(dim, blocks, stream.device().properties().multiprocessors());
     LaunchGeometry geometry =
         LaunchGeometry.of(1, THREADS)
             .withGrid(spans, groups(shape), rows)
-            .withShared(DECODE_BLOCKS * 2 * dim * CudaKvCache.TOKENS * Short.BYTES)
+            .withShared(ringBytes(dim, ring))
             .overlapping();
     stream.launch(
         decodeSpec(dim),
@@ -142,6 +186,8 @@ final class Attention implements AutoCloseable {
         step.positions(),
         step.rowSequences(),
         step.blockTables(),
+        rotation == null ? 0L : rotation.cosSin(),
+        rotation == null ? 0L : step.slots(),
         last(partials).address(),
         last(arrivals).address(),
         step.stride(),
@@ -149,7 +195,8 @@ final class Attention implements AutoCloseable {
         shape.heads(),
         shape.kvHeads(),
         shape.headDim(),
-        early ? 1 : 0,
+        rotation != null && rotation.interleaved() ? 1 : 0,
+        ring,
         scale(shape));
   }
 

@@ -162,7 +162,7 @@ final class CudaOps implements Ops {
     CudaTensor table = CudaChecks.exact(op, "cosSin", cosSin, 1, shape.headDim());
     long at = CudaChecks.ints(op, "positions", positions, rows);
     if (rows > 0) {
-      RopeInputs inputs = new RopeInputs(table.address(), at, 0, 0, false);
+      RopeInputs inputs = new RopeInputs(table.address(), at, 0, 0);
       RowKernels.rope(
           stream(), in(op, own, rows), inputs, shape, interleaved, RowKernels.ROTATE, rows);
     }
@@ -176,7 +176,7 @@ final class CudaOps implements Ops {
     CudaTensor own = CudaChecks.half(op, "qkv", qkv, rows, shape.qkvCols());
     long to = CudaChecks.ints(op, "slots", slots, rows);
     if (rows > 0) {
-      RopeInputs inputs = new RopeInputs(0, 0, to, kv.layerAddress(layer), false);
+      RopeInputs inputs = new RopeInputs(0, 0, to, kv.layerAddress(layer));
       RowKernels.rope(stream(), in(op, own, rows), inputs, shape, false, RowKernels.APPEND, rows);
     }
   }
@@ -199,8 +199,7 @@ final class CudaOps implements Ops {
     long slots = CudaChecks.ints(op, "slots", step.slots(), rows);
     if (rows > 0) {
       RopeInputs inputs =
-          new RopeInputs(
-              table.address(), positions, slots, kv.layerAddress(layer), backend.recording());
+          new RopeInputs(table.address(), positions, slots, kv.layerAddress(layer));
       int mode = RowKernels.ROTATE | RowKernels.APPEND;
       RowKernels.rope(stream(), in(op, own, rows), inputs, shape, interleaved, mode, rows);
     }
@@ -223,6 +222,41 @@ final class CudaOps implements Ops {
       StepInputs step,
       AttentionShape shape,
       int rows) {
+    attend(y, qkv, cache, layer, step, shape, rows, null);
+  }
+
+  /** One kernel in recorded steps, whose rows are of different sequences. */
+  @Override
+  public void ropeAttention(
+      Tensor y,
+      Tensor qkv,
+      Tensor cosSin,
+      StepInputs step,
+      KvCache cache,
+      int layer,
+      AttentionShape shape,
+      boolean interleaved,
+      int rows) {
+    if (prompt || !backend.recording() || !Attention.rotates(shape)) {
+      ropeAppend(qkv, cosSin, step, cache, layer, shape, interleaved, rows);
+      attention(y, qkv, cache, layer, step, shape, rows);
+      return;
+    }
+    CudaTensor table = CudaChecks.exact("ropeAttention", "cosSin", cosSin, 1, shape.headDim());
+    CudaChecks.ints("ropeAttention", "slots", step.slots(), rows);
+    Attention.Rotation rotation = new Attention.Rotation(table.address(), interleaved);
+    attend(y, qkv, cache, layer, step, shape, rows, rotation);
+  }
+
+  private void attend(
+      Tensor y,
+      Tensor qkv,
+      KvCache cache,
+      int layer,
+      StepInputs step,
+      AttentionShape shape,
+      int rows,
+      Attention.Rotation rotation) {
     String op = "attention";
     CudaKvCache kv = CudaChecks.cache(op, cache, layer, shape);
     CudaTensor to = CudaChecks.half(op, "y", y, rows, shape.qCols());
@@ -243,7 +277,7 @@ final class CudaOps implements Ops {
     if (prompt) {
       attention.prefill(target, source, kv, layer, inputs, rows);
     } else {
-      attention.decode(target, source, kv, layer, inputs, rows, backend.recording());
+      attention.decode(target, source, kv, layer, inputs, rows, rotation);
     }
   }
 

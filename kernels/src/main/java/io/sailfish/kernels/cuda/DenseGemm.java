@@ -14,7 +14,7 @@ final class DenseGemm {
 
   /** {rows of a tile, tiles for one reading of the weights}. */
   private static final int[][] ENTRIES = {
-    {8, 1}, {16, 1}, {32, 1}, {64, 1}, {64, 2}, {64, 4}, {128, 1}
+    {8, 1}, {16, 1}, {32, 1}, {64, 1}, {128, 1}, {128, 2}
   };
 
   private static final KernelSpec SHAPE =
@@ -55,7 +55,7 @@ final class DenseGemm {
 
   /** Tiles that share one reading of the weights; no more than there are. */
   static int together(int tileRows, int tiles) {
-    return tileRows != 64 || tiles == 1 ? 1 : tiles == 2 ? 2 : 4;
+    return tileRows == PrefillGemm.TILE_ROWS && tiles > 1 ? 2 : 1;
   }
 
   /**

@@ -14,11 +14,18 @@ final class RowKernels {
   private static final int NORM_ROWS = 8;
   private static final int ROPE_THREADS = 256;
   private static final int ROPE_ROWS = 8;
+
+  /** Heads that share a thread's angles. */
+  private static final int ROPE_HEADS = 4;
+
   private static final int ROPE_UNITS = ROPE_THREADS / ROPE_ROWS;
   private static final int ARGMAX_THREADS = 512;
 
-  /** Blocks that share a row of logits. */
+  /** Most blocks that share a row of logits. */
   private static final int ARGMAX_BLOCKS = 16;
+
+  /** Blocks of the choice that a card holds at once. */
+  private static final int ARGMAX_RESIDENT = 4;
 
   private static final int COPY_THREADS = 256;
   private static final int COPY_BLOCKS = 8;
@@ -64,7 +71,6 @@ final class RowKernels {
           .i32("headDim")
           .i32("interleaved")
           .i32("mode")
-          .i32("early")
           .build();
   private static final KernelSpec GATHER =
       KernelSpec.kernel("move_rows", "gather_rows_f16")
@@ -189,7 +195,10 @@ final class RowKernels {
       int rows) {
     Arguments.inRange("rope", "rows", 1, qkv.rows(), rows);
     int heads = shape.heads() + 2 * shape.kvHeads();
-    int units = heads * (shape.headDim() % 16 == 0 ? shape.headDim() / 16 : 1);
+    int units =
+        shape.headDim() % 16 == 0
+            ? (heads + ROPE_HEADS - 1) / ROPE_HEADS * (shape.headDim() / 16)
+            : heads;
     LaunchGeometry geometry =
         LaunchGeometry.of(1, ROPE_THREADS)
             .withGrid((rows - 1) / ROPE_ROWS + 1, (units - 1) / ROPE_UNITS + 1, 1)
@@ -209,16 +218,11 @@ final class RowKernels {
         shape.kvHeads(),
         shape.headDim(),
         interleaved ? 1 : 0,
-        mode,
-        in.early() ? 1 : 0);
+        mode);
   }
 
-  /**
-   * Device addresses; 0 where a mode does not need one.
-   *
-   * @param early positions and slots were there before the running graph began
-   */
-  record RopeInputs(long cosSin, long positions, long slots, long layerCache, boolean early) {}
+  /** Device addresses; 0 where a mode does not need one. */
+  record RopeInputs(long cosSin, long positions, long slots, long layerCache) {}
 
   static void gather(
       CudaStream stream, TiledActivations y, TiledActivations x, long rowIds, int rows) {
@@ -276,9 +280,11 @@ final class RowKernels {
       CudaStream stream, long ids, Logits logits, int rows, long workspace, int capacity) {
     Arguments.aligned("argmax", "logits", logits.address(), 16);
     Arguments.inRange("argmax", "rows", 1, capacity, rows);
+    int resident = ARGMAX_RESIDENT * stream.device().properties().multiprocessors();
+    int blocks = Math.max(2, Math.min(ARGMAX_BLOCKS, resident / rows));
     stream.launch(
         ARGMAX,
-        LaunchGeometry.of(1, ARGMAX_THREADS).withGrid(ARGMAX_BLOCKS, rows, 1).overlapping(),
+        LaunchGeometry.of(1, ARGMAX_THREADS).withGrid(blocks, rows, 1).overlapping(),
         ids,
         logits.address(),
         workspace + (long) capacity * Integer.BYTES,

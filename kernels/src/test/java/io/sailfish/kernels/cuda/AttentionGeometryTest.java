@@ -31,6 +31,23 @@ class AttentionGeometryTest {
   }
 
   @Test
+  void fewBlocksOnACardHaveLongRingsAndManyLeaveRoomForEachOther() {
+    for (int dim = 16; dim <= 128; dim += 16) {
+      int blockBytes = 4 * 2 * dim * 16 * 2; // of four warps
+      for (long blocks : new long[] {1, 132, 133, 300, 5000}) {
+        int ring = Attention.ring(dim, blocks, 132);
+        assertTrue(ring >= 2 && ring <= 8, dim + ", " + blocks);
+        long resident = Math.min(3, (blocks - 1) / 132 + 1);
+        assertTrue(resident * ring * blockBytes <= 227 << 10, dim + ", " + blocks);
+      }
+    }
+    assertEquals(6, Attention.ring(128, 128, 132));
+    assertEquals(3, Attention.ring(128, 256, 132));
+    assertEquals(2, Attention.ring(128, 2048, 132));
+    assertEquals(8, Attention.ring(64, 8, 132));
+  }
+
+  @Test
   void partialSumsAreOfEightHeadsEach() {
     assertEquals(3L * 8 * 5 * 8 * 130 * 4, Attention.partialBytes(LLAMA, 3, 5));
     AttentionShape wide = new AttentionShape(20, 1, 24);

@@ -142,9 +142,16 @@ public final class LlamaModel {
   /** x += attention(norm(x)) · Wo, x += ffn(norm(x)). */
   private void layer(Ops ops, int i, StepInputs step, int rows) {
     LlamaWeights.Layer w = weights.layers().get(i);
-    keysAndValues(ops, i, step, rows);
     if (w.qkv() != null) {
-      attend(ops, i, step, rows);
+      if (config.variant().window(i) == 0) {
+        project(ops, w, rows);
+        boolean interleaved = config.rope().interleaved();
+        AttentionShape shape = config.attention();
+        ops.ropeAttention(attended, qkv, cosSin, step, cache, i, shape, interleaved, rows);
+      } else {
+        keysAndValues(ops, i, step, rows);
+        attend(ops, i, step, rows);
+      }
       addOutput(ops, x, attended, w, rows);
     }
     feedForward(ops, x, w, rows);
@@ -156,6 +163,13 @@ public final class LlamaModel {
     if (w.qkv() == null) {
       return;
     }
+    project(ops, w, rows);
+    boolean interleaved = config.rope().interleaved();
+    ops.ropeAppend(qkv, cosSin, step, cache, i, config.attention(), interleaved, rows);
+  }
+
+  /** Queries, keys and values of the normed rows. */
+  private void project(Ops ops, LlamaWeights.Layer w, int rows) {
     ops.rmsNorm(normed, x, w.attentionNorm(), config.normEps(), rows);
     ops.linear(qkv, inOrder(ops, normed, w.extras().qkvOrder(), rows), w.qkv(), rows);
     if (w.extras().qkvBias() != null) {
@@ -165,8 +179,6 @@ public final class LlamaModel {
       Tensor qNorm = w.extras().qNorm();
       ops.headNorm(qkv, qNorm, w.extras().kNorm(), config.normEps(), config.attention(), rows);
     }
-    boolean interleaved = config.rope().interleaved();
-    ops.ropeAppend(qkv, cosSin, step, cache, i, config.attention(), interleaved, rows);
   }
 
   /** The rest of the last layer and the output head, for the wanted rows alone. */

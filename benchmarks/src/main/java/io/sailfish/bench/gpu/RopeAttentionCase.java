@@ -1,0 +1,146 @@
+package io.sailfish.bench.gpu;
+
+import io.sailfish.kernels.AttentionShape;
+import io.sailfish.kernels.Backend;
+import io.sailfish.kernels.IntTensor;
+import io.sailfish.kernels.KvCache;
+import io.sailfish.kernels.Ops;
+import io.sailfish.kernels.StepInputs;
+import io.sailfish.kernels.Tensor;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * Rows that go on by one token, each a sequence of its own: rotation, append and attention as a
+ * recorded step has them, then attention once more over what the step left in the cache. Blocks are dealt out in reverse; whatever lies beyond a sequence's end is NaN, and so
+ * is a row's own place before the step.
+ */
+record RopeAttentionCase(AttentionShape shape, int context, int rows, boolean interleaved) {
+  private static final int BLOCK = 16;
+  private static final int LAYER = 1;
+
+  static List<OpsCase> all() {
+    List<OpsCase> cases = new ArrayList<>();
+    for (boolean interleaved : new boolean[] {false, true}) {
+      for (int dim = 16; dim <= 128; dim += 16) {
+        AttentionShape shape = new AttentionShape(6, 2, dim);
+        cases.add(new RopeAttentionCase(shape, 70, 24, interleaved).asCase());
+      }
+      AttentionShape odd = new AttentionShape(4, 2, 24);
+      cases.add(new RopeAttentionCase(odd, 40, 9, interleaved).asCase());
+      AttentionShape wide = new AttentionShape(20, 1, 128);
+      cases.add(new RopeAttentionCase(wide, 1300, 4, interleaved).asCase());
+      AttentionShape many = new AttentionShape(4, 2, 128);
+      cases.add(new RopeAttentionCase(many, 50, 140, interleaved).asCase());
+    }
+    return cases;
+  }
+
+  private OpsCase asCase() {
+    String name =
+        "rope, attention %d/%d heads of %d%s, context %d"
+            .formatted(
+                shape.heads(),
+                shape.kvHeads(),
+                shape.headDim(),
+                interleaved ? " interleaved" : "",
+                context);
+    return new OpsCase(name, rows, 2e-3, this::run);
+  }
+
+  private int position(int row) {
+    return context - 1 - (row * 7 + 1) % context;
+  }
+
+  private float[] run(Backend backend, Ops ops, int first, int count) {
+    int stride = (context + BLOCK - 1) / BLOCK;
+    int[] tables = new int[count * stride];
+    Arrays.setAll(tables, i -> tables.length - 1 - i);
+    int[] positions = new int[count];
+    int[] slots = new int[count];
+    int[] sequences = new int[count];
+    for (int i = 0; i < count; i++) {
+      positions[i] = position(first + i);
+      sequences[i] = i;
+      slots[i] = slot(tables, stride, i, positions[i]);
+    }
+    KvCache cache = backend.kvCache(2, tables.length, BLOCK, shape);
+    fill(backend, ops, cache, tables, positions, first);
+    IntTensor unused = backend.ints(1, "unused");
+    StepInputs step =
+        new StepInputs(
+            unused,
+            OpsCase.ints(backend, positions),
+            OpsCase.ints(backend, slots),
+            OpsCase.ints(backend, sequences),
+            unused,
+            OpsCase.ints(backend, tables),
+            stride,
+            unused);
+    return attend(backend, ops, cache, step, first, count);
+  }
+
+  /**
+   * The step runs once as it is and once recorded; what it appended is taken out of the cache in
+   * between. Returns what it gave, and what attention finds in the cache afterwards, row by row.
+   */
+  private float[] attend(
+      Backend backend, Ops ops, KvCache cache, StepInputs step, int first, int count) {
+    Tensor product = OpsCase.rows(backend, shape.qkvCols(), 9, first, count);
+    int[] ids = new int[count];
+    Arrays.setAll(ids, i -> i);
+    IntTensor order = OpsCase.ints(backend, ids);
+    Tensor angles = OpsCase.exactRows(backend, context, shape.headDim(), 5);
+    Tensor qkv = backend.floats(count, shape.qkvCols(), "qkv");
+    Tensor y = backend.floats(count, shape.qCols(), "y");
+    Runnable work =
+        () -> {
+          ops.gatherRows(qkv, product, order, count);
+          ops.ropeAttention(y, qkv, angles, step, cache, LAYER, shape, interleaved, count);
+        };
+    Object key = new Object();
+    backend.replay(key, work);
+    Tensor nothing = backend.floats(count, shape.qkvCols(), "no keys");
+    float[] nan = new float[count * shape.qkvCols()];
+    Arrays.fill(nan, Float.NaN);
+    backend.write(nothing, 0, nan, 0, nan.length);
+    ops.kvAppend(cache, LAYER, nothing, step.slots(), shape, count);
+    backend.replay(key, work);
+    float[] result = new float[count * 2 * shape.qCols()];
+    put(result, OpsCase.read(backend, y), 0);
+    ops.gatherRows(qkv, product, order, count);
+    ops.rope(qkv, angles, step.positions(), shape, interleaved, count);
+    ops.attention(y, qkv, cache, LAYER, step, shape, count);
+    put(result, OpsCase.read(backend, y), shape.qCols());
+    return result;
+  }
+
+  private void put(float[] result, float[] rows, int column) {
+    int cols = shape.qCols();
+    for (int row = 0; row < rows.length / cols; row++) {
+      System.arraycopy(rows, row * cols, result, row * 2 * cols + column, cols);
+    }
+  }
+
+  private static int slot(int[] tables, int stride, int sequence, int position) {
+    return tables[sequence * stride + position / BLOCK] * BLOCK + position % BLOCK;
+  }
+
+  private void fill(
+      Backend backend, Ops ops, KvCache cache, int[] tables, int[] positions, int first) {
+    int stride = tables.length / positions.length;
+    int perSequence = stride * BLOCK;
+    for (int sequence = 0; sequence < positions.length; sequence++) {
+      float[] values = OpsCase.random(perSequence * shape.qkvCols(), 100 + first + sequence);
+      Arrays.fill(values, positions[sequence] * shape.qkvCols(), values.length, Float.NaN);
+      Tensor qkv = backend.floats(perSequence, shape.qkvCols(), "fill");
+      backend.write(qkv, 0, values, 0, values.length);
+      int[] slots = new int[perSequence];
+      for (int t = 0; t < perSequence; t++) {
+        slots[t] = slot(tables, stride, sequence, t);
+      }
+      ops.kvAppend(cache, LAYER, qkv, OpsCase.ints(backend, slots), shape, perSequence);
+    }
+  }
+}
