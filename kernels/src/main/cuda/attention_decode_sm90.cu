@@ -141,8 +141,8 @@ template <int DIM> struct OwnToken {
   __device__ __forceinline__ void fetch(const DecodeAttention& s, const Rows& qkv, int row, int kvHead, int lane) {
     if (!hasKey(lane) && !hasValue(lane)) return;
     const int key = (s.heads + kvHead) * H::TILES + lane, value = (s.heads + s.kvHeads + kvHead) * H::TILES + lane - 16;
-    first.bits = *(const uint4*)qkv.piece(row, hasKey(lane) ? key : value);
-    second.bits = *(const uint4*)qkv.piece(row, hasKey(lane) ? key + H::STEPS : value);
+    first.bits = loadFresh((const uint4*)qkv.piece(row, hasKey(lane) ? key : value));
+    second.bits = loadFresh((const uint4*)qkv.piece(row, hasKey(lane) ? key + H::STEPS : value));
   }
   // To `fresh`, key pieces before value pieces, and to the cache.
   __device__ __forceinline__ void put(const DecodeAttention& s, uint4* fresh, const float* angles, int kvHead, int slot, int lane) {
@@ -245,7 +245,7 @@ template <int DIM> __device__ __forceinline__ void attend(const DecodeAttention&
 #pragma unroll
     for (int i = 0; i < H::STEPS; i++)
 #pragma unroll
-      for (int e = 0; e < 2; e++) q[i][e] = head < numHeads && (2 * i + e) * 8 < s.headDim ? *(const uint32_t*)(from + (2 * i + e) * stride) : 0u;
+      for (int e = 0; e < 2; e++) q[i][e] = head < numHeads && (2 * i + e) * 8 < s.headDim ? loadFresh((const uint32_t*)(from + (2 * i + e) * stride)) : 0u;
   }
   for (; brought < min(s.ring, mine); brought++) bring(brought, brought);
   if (rotates) {

@@ -38,7 +38,7 @@ extern "C" __global__ void __launch_bounds__(512) argmax_f32(int* ids, const flo
     for (int i = begin + threadIdx.x; i < end; i += 512 * AHEAD) {
       float4 v[AHEAD];
 #pragma unroll
-      for (int u = 0; u < AHEAD; u++) v[u] = __ldcs((const float4*)row + min(i + u * 512, end - 1));
+      for (int u = 0; u < AHEAD; u++) v[u] = loadFresh((const float4*)row + min(i + u * 512, end - 1));
 #pragma unroll
       for (int u = 0; u < AHEAD; u++) {
         const int id = 4 * min(i + u * 512, end - 1);
@@ -47,7 +47,7 @@ extern "C" __global__ void __launch_bounds__(512) argmax_f32(int* ids, const flo
     }
   } else {
     const int from = (int64_t)blockIdx.x * vocabulary / blocks, to = (int64_t)(blockIdx.x + 1) * vocabulary / blocks;
-    for (int i = from + threadIdx.x; i < to; i += 512) see(row[i], i);
+    for (int i = from + threadIdx.x; i < to; i += 512) see(loadFresh(row + i), i);
   }
   best = bestOfWarp(best);
   if ((threadIdx.x & 31) == 0) warps[threadIdx.x >> 5] = best;

@@ -5,7 +5,7 @@
 extern "C" __global__ void __launch_bounds__(128) embed_f16(uint16_t* y, const uint16_t* table, const int* tokenIds, int pieces, int tileRows, int vocabulary) {
   startSuccessor();
   awaitPredecessor();
-  const int row = blockIdx.x, token = tokenIds[row];
+  const int row = blockIdx.x, token = loadFresh(tokenIds + row);
   const Rows rows{y, tileRows, pieces};
   const bool known = token >= 0 && token < vocabulary;
   for (int p = threadIdx.x; p < pieces; p += blockDim.x) {

@@ -55,7 +55,8 @@ template <int R> __device__ __forceinline__ void finish(const DenseShape& s, int
   } else {
     uint16_t* y = at(n0, s.columns);
     if (s.epilogue == ADD) {
-      const float2 a = __half22float2(*(const __half2*)y), b = __half22float2(*(const __half2*)(y + 8));
+      const __half2 before = loadFresh((const __half2*)y), next = loadFresh((const __half2*)(y + 8));
+      const float2 a = __half22float2(before), b = __half22float2(next);
       v.x += a.x, v.z += a.y, v.y += b.x, v.w += b.y;
     }
     *(uint32_t*)y = pair(v.x, v.z);

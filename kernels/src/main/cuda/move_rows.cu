@@ -9,7 +9,7 @@ extern "C" __global__ void __launch_bounds__(128) gather_rows_f16(uint16_t* y, c
   awaitPredecessor();
   const Rows to{y, tileRowsY, pieces}, from{(uint16_t*)x, tileRowsX, pieces};
   const int row = rowIds[blockIdx.x];
-  for (int p = threadIdx.x; p < pieces; p += blockDim.x) *(uint4*)to.piece(blockIdx.x, p) = *(const uint4*)from.piece(row, p);
+  for (int p = threadIdx.x; p < pieces; p += blockDim.x) *(uint4*)to.piece(blockIdx.x, p) = loadFresh((const uint4*)from.piece(row, p));
 }
 
 extern "C" __global__ void __launch_bounds__(128) gather_cols_f16(uint16_t* y, const uint16_t* x, const int* order, int cols, int pieces, int tileRows) {
@@ -22,7 +22,7 @@ extern "C" __global__ void __launch_bounds__(128) gather_cols_f16(uint16_t* y, c
 #pragma unroll
     for (int i = 0; i < 8; i++) {
       const int c = 8 * p + i, k = c < cols ? order[c] : 0;
-      values[i] = c < cols ? from.piece(row, k >> 3)[k & 7] : (uint16_t)0;
+      values[i] = c < cols ? loadFresh(from.piece(row, k >> 3) + (k & 7)) : (uint16_t)0;
     }
     uint16_t* out = to.piece(row, p);
 #pragma unroll

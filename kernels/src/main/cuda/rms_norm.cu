@@ -42,11 +42,11 @@ template <int ROWS, int HELD> __device__ __forceinline__ void norm(uint16_t* y, 
   if (real) {
 #pragma unroll
     for (int u = 0; u < HELD; u++)
-      if (part + u * PARTS < pieces) held[u].bits = *(const uint4*)from.piece(row, part + u * PARTS);
+      if (part + u * PARTS < pieces) held[u].bits = loadFresh((const uint4*)from.piece(row, part + u * PARTS));
 #pragma unroll
     for (int u = 0; u < HELD; u++)
       if (part + u * PARTS < pieces) add(held[u]);
-    for (int p = part + HELD * PARTS; p < pieces; p += PARTS) add({*(const uint4*)from.piece(row, p)});
+    for (int p = part + HELD * PARTS; p < pieces; p += PARTS) add({loadFresh((const uint4*)from.piece(row, p))});
   }
 #pragma unroll
   for (int lanes = ROWS; lanes < 32; lanes *= 2) sum += __shfl_xor_sync(~0u, sum, lanes);
@@ -65,7 +65,7 @@ template <int ROWS, int HELD> __device__ __forceinline__ void norm(uint16_t* y, 
     }
   for (int p = part + HELD * PARTS; p < pieces; p += PARTS) {
     loadWeights(weights[0], weight, p, cols);
-    normPiece(to.piece(row, p), {*(const uint4*)from.piece(row, p)}, weights[0], scale);
+    normPiece(to.piece(row, p), {loadFresh((const uint4*)from.piece(row, p))}, weights[0], scale);
   }
 }
 

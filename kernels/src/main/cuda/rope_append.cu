@@ -39,7 +39,7 @@ __device__ __forceinline__ void rotateAndPut(const RopeShape& s, const float* an
   for (int h = 0; h < HEADS; h++)
     if (s.works(firstHead + h)) {
       const int first = (firstHead + h) * s.headDim / 8;
-      a[h].bits = *(const uint4*)s.qkv.piece(row, first + j), b[h].bits = *(const uint4*)s.qkv.piece(row, first + second);
+      a[h].bits = loadFresh((const uint4*)s.qkv.piece(row, first + j)), b[h].bits = loadFresh((const uint4*)s.qkv.piece(row, first + second));
     }
 #pragma unroll
   for (int h = 0; h < HEADS; h++)
@@ -58,7 +58,7 @@ __device__ __forceinline__ void rotateHead(const RopeShape& s, const float* angl
   const bool rotate = (s.mode & ROTATE) && !s.isValue(head);
   for (int i = 0; i < half; i++) {
     const int d0 = s.interleaved ? 2 * i : i, d1 = s.interleaved ? d0 + 1 : d0 + half;
-    const float a = __half2float(__ushort_as_half(*at(d0))), b = __half2float(__ushort_as_half(*at(d1)));
+    const float a = __half2float(__ushort_as_half(loadFresh(at(d0)))), b = __half2float(__ushort_as_half(loadFresh(at(d1))));
     const float c = rotate ? angles[i] : 1.f, n = rotate ? angles[half + i] : 0.f;
     const float2 t = turn(a, b, c, n);
     const float u = rotate ? t.x : a, v = rotate ? t.y : b;

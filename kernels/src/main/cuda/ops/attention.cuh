@@ -46,7 +46,7 @@ template <int DIM> struct Head {
       for (int e = 0; e < 4; e++) {
         const int piece = 2 * i + (e >> 1);
         const uint16_t* from = e & 1 ? high : low;
-        q[i][e] = from && piece * 8 < headDim ? *(const uint32_t*)(from + piece * stride + column) : 0u;
+        q[i][e] = from && piece * 8 < headDim ? loadFresh((const uint32_t*)(from + piece * stride + column)) : 0u;
       }
   }
 };

@@ -17,6 +17,9 @@ __device__ __forceinline__ void awaitPredecessor() {
 #endif
 }
 
+// Reads what the kernel ahead wrote, from L2: a block that started before that one ended may have a multiprocessor's first-level cache to share with it, and old lines there.
+template <class T> __device__ __forceinline__ T loadFresh(const T* from) { return __ldcg(from); }
+
 struct Rows {
   uint16_t* data;
   int tileRows, pieces;  // tileRows: a power of two; pieces = paddedCols / 8

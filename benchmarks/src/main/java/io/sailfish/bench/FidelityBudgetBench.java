@@ -16,8 +16,8 @@ import java.util.List;
 import java.util.Set;
 
 /**
- * What each rounding to fp16 costs the tiny random Llamas: the reference operators on the CPU, whose
- * sums are double, with the results of one stage rounded, then of several. Needs no card.
+ * What each rounding to fp16 costs the tiny random Llamas: the reference operators on the CPU,
+ * whose sums are double, with the results of one stage rounded, then of several. Needs no card.
  *
  * <p>Arguments: folder of the golden files, folder for the result, commit.
  */

@@ -29,7 +29,8 @@ import java.util.Set;
  *
  * <p>Options: {@code --only 8b|1b}, {@code --prompts N} (prompts of the prefill figure, 256),
  * {@code --parts 16,256} (only the parts of such steps), {@code --explain N} (rows of the step that
- * is explained, 16), {@code --repeats N} (of the first layers' bits, 6), {@code --commit ID}, {@code --results FOLDER}.
+ * is explained, 16), {@code --repeats N} (of the first layers' bits, 6), {@code --commit ID},
+ * {@code --results FOLDER}.
  */
 public final class GpuStepBench {
   private static final int[] ROWS = {1, 16, 32, 64, 128, 256};

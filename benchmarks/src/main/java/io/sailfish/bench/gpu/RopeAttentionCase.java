@@ -13,8 +13,9 @@ import java.util.List;
 
 /**
  * Rows that go on by one token, each a sequence of its own: rotation, append and attention as a
- * recorded step has them, then attention once more over what the step left in the cache. Blocks are dealt out in reverse; whatever lies beyond a sequence's end is NaN, and so
- * is a row's own place before the step.
+ * recorded step has them, then attention once more over what the step left in the cache. Blocks are
+ * dealt out in reverse; whatever lies beyond a sequence's end is NaN, and so is a row's own place
+ * before the step.
  */
 record RopeAttentionCase(AttentionShape shape, int context, int rows, boolean interleaved) {
   private static final int BLOCK = 16;

@@ -48,7 +48,8 @@ final class StepRepeats {
       kernels.add(() -> ops.rmsNorm(first, x, w.attentionNorm(), 1e-5f, rows));
       kernels.add(() -> ops.linear(qkv, first, w.qkv(), rows));
       kernels.add(
-          () -> ops.ropeAttention(attended, qkv, angles, m.step, m.cache, layer, shape, false, rows));
+          () ->
+              ops.ropeAttention(attended, qkv, angles, m.step, m.cache, layer, shape, false, rows));
       kernels.add(() -> ops.linearAdd(x, attended, w.o(), rows));
       kernels.add(() -> ops.rmsNorm(second, x, w.ffnNorm(), 1e-5f, rows));
       kernels.add(() -> ops.swiGlu(inner, second, w.gateUp(), rows));
@@ -118,7 +119,10 @@ final class StepRepeats {
           differing.add(
               "run %d (%s): %s, %s"
                   .formatted(
-                      run, recorded ? "recorded" : "queued", names.get(i), place(expected[i], got[i])));
+                      run,
+                      recorded ? "recorded" : "queued",
+                      names.get(i),
+                      place(expected[i], got[i])));
           break;
         }
       }

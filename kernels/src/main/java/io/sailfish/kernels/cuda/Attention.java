@@ -29,6 +29,7 @@ final class Attention implements AutoCloseable {
 
   /** More blocks a multiprocessor hide each other's latencies without longer rings. */
   private static final int MOST_RESIDENT = 3;
+
   private static final double LOG2_E = 1 / Math.log(2);
 
   private static final KernelSpec DECODE =

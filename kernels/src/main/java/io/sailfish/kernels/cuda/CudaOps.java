@@ -198,8 +198,7 @@ final class CudaOps implements Ops {
     long positions = CudaChecks.ints(op, "positions", step.positions(), rows);
     long slots = CudaChecks.ints(op, "slots", step.slots(), rows);
     if (rows > 0) {
-      RopeInputs inputs =
-          new RopeInputs(table.address(), positions, slots, kv.layerAddress(layer));
+      RopeInputs inputs = new RopeInputs(table.address(), positions, slots, kv.layerAddress(layer));
       int mode = RowKernels.ROTATE | RowKernels.APPEND;
       RowKernels.rope(stream(), in(op, own, rows), inputs, shape, interleaved, mode, rows);
     }

@@ -13,9 +13,7 @@ final class DenseGemm {
   private static final int SHARED_BYTES = 220 << 10;
 
   /** {rows of a tile, tiles for one reading of the weights}. */
-  private static final int[][] ENTRIES = {
-    {8, 1}, {16, 1}, {32, 1}, {64, 1}, {128, 1}, {128, 2}
-  };
+  private static final int[][] ENTRIES = {{8, 1}, {16, 1}, {32, 1}, {64, 1}, {128, 1}, {128, 2}};
 
   private static final KernelSpec SHAPE =
       KernelSpec.kernel("", "")
