@@ -43,7 +43,9 @@ public final class SailfishKryoRegistrator implements KryoRegistrator {
           QuantizedMatrix.class,
           StageMoments.class,
           CalibrationShard.class,
-          ClusterSteps.Piece.class);
+          ClusterSteps.Piece.class,
+          ClusterSteps.LayerMoments.class,
+          ClusterSteps.ScaledLayer.class);
 
   private static final List<Class<?>> OTHERS =
       List.of(
@@ -62,6 +64,8 @@ public final class SailfishKryoRegistrator implements KryoRegistrator {
           float[].class,
           Matrix[].class,
           ClusterSteps.Piece[].class,
+          ClusterSteps.LayerMoments[].class,
+          ClusterSteps.ScaledLayer[].class,
           double[][].class,
           QuantizedMatrix[].class,
           CalibrationShard[].class);

@@ -88,7 +88,7 @@ class CardTest {
     return Sessions.builder()
         .master("local-cluster[1,2,1200]")
         .config("spark.executor.memory", "1000m")
-        .config("spark.executor.extraClassPath", ClusterTest.layOutSpark())
+        .config("spark.executor.extraClassPath", Sessions.layOutSpark())
         .config("spark.worker.resource.gpu.amount", 1)
         .config(
             "spark.worker.resource.gpu.discoveryScript",

@@ -5,8 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.File;
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -30,7 +28,7 @@ class ClusterTest {
 
   @BeforeAll
   static void start() throws Exception {
-    String classPath = layOutSpark();
+    String classPath = Sessions.layOutSpark();
     Path models = Sessions.FOLDER.resolve("m");
     spark =
         Sessions.builder()
@@ -58,20 +56,6 @@ class ClusterTest {
             .config("spark.sailfish.engine.batchCap", 4)
             .getOrCreate();
     spark.range(0, ROWS, 1, 4).selectExpr("id", "concat('p', id) x").createOrReplaceTempView("t");
-  }
-
-  /** The folder that a distribution of Spark has; returns the class path of this process. */
-  static String layOutSpark() throws IOException {
-    String classPath =
-        System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
-    Path jars = Files.createDirectories(Path.of(System.getenv("SPARK_HOME"), "jars"));
-    for (String entry : classPath.split(File.pathSeparator)) {
-      Path link = jars.resolve(Path.of(entry).getFileName());
-      if (entry.endsWith(".jar") && !Files.exists(link)) {
-        Files.createSymbolicLink(link, Path.of(entry));
-      }
-    }
-    return classPath;
   }
 
   @AfterAll

@@ -1,5 +1,8 @@
 package io.sailfish.spark;
 
+import java.io.File;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import org.apache.spark.sql.SparkSession;
 
@@ -41,5 +44,19 @@ public final class Sessions {
     session.stop();
     SparkSession.clearActiveSession();
     SparkSession.clearDefaultSession();
+  }
+
+  /** The folder that a distribution of Spark has; returns the class path of this process. */
+  public static String layOutSpark() throws IOException {
+    String classPath =
+        System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
+    Path jars = Files.createDirectories(Path.of(System.getenv("SPARK_HOME"), "jars"));
+    for (String entry : classPath.split(File.pathSeparator)) {
+      Path link = jars.resolve(Path.of(entry).getFileName());
+      if (entry.endsWith(".jar") && !Files.exists(link)) {
+        Files.createSymbolicLink(link, Path.of(entry));
+      }
+    }
+    return classPath;
   }
 }

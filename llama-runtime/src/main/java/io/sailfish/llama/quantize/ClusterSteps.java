@@ -9,6 +9,7 @@ import io.sailfish.llama.model.ModelConfig;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -32,6 +33,29 @@ public final class ClusterSteps implements AutoCloseable {
    * @param tensor our name
    */
   public record Piece(String tensor, int firstRow, int rows) {}
+
+  /**
+   * Second moments of the inputs of a layer's stages, in their order, through the layer as it was.
+   *
+   * @param tokens rows that they sum over
+   */
+  public record LayerMoments(int layer, List<double[]> stages, long tokens) {}
+
+  /**
+   * A layer as AWQ makes it.
+   *
+   * @param codes matrices that were quantised
+   * @param scaled norms, and matrices that stay as they are but for their scales
+   */
+  public record ScaledLayer(List<QuantizedMatrix> codes, List<Matrix> scaled) {
+    /** All of it by our names. */
+    public Map<String, WeightSource> tensors() {
+      Map<String, WeightSource> tensors = new LinkedHashMap<>();
+      codes.forEach(matrix -> tensors.put(matrix.name(), matrix));
+      scaled.forEach(matrix -> tensors.put(matrix.name(), new FloatRows(matrix)));
+      return tensors;
+    }
+  }
 
   public ClusterSteps(Path model, int threads) {
     this.checkpoint = Checkpoints.open(model);
@@ -95,11 +119,38 @@ public final class ClusterSteps implements AutoCloseable {
   public StageMoments moments(Recipe recipe, int step, List<double[]> shards) {
     Stage[] stages = Stage.values();
     Stage stage = stages[step % stages.length];
-    int cols = stage.inputs(checkpoint.config());
-    double[] sum = new double[Math.multiplyExact(cols, cols)];
+    Hessian hessian = new Hessian(stage.inputs(checkpoint.config()), sum(shards));
+    return StageMoments.of(hessian, recipe, stage.matrices(step / stages.length), workers);
+  }
+
+  /** Moments of all shards added up in their order. */
+  public double[] sum(List<double[]> shards) {
+    double[] sum = new double[shards.get(0).length];
     shards.forEach(shard -> Hessian.add(sum, shard));
-    List<String> names = stage.matrices(step / stages.length);
-    return StageMoments.of(new Hessian(cols, sum), recipe, names, workers);
+    return sum;
+  }
+
+  /** AWQ of a whole layer, whose scales depend on one another. */
+  public ScaledLayer scale(Recipe recipe, LayerMoments moments) {
+    Map<Stage, Hessian> hessians = new EnumMap<>(Stage.class);
+    for (Stage stage : Stage.values()) {
+      int cols = stage.inputs(checkpoint.config());
+      hessians.put(stage, new Hessian(cols, moments.stages().get(stage.ordinal())));
+    }
+    List<QuantizedMatrix> codes = new ArrayList<>();
+    List<Matrix> scaled = new ArrayList<>();
+    new AwqLayer(checkpoint, recipe, workers, moments.layer())
+        .quantize(hessians, moments.tokens())
+        .values()
+        .forEach(
+            tensor -> {
+              if (tensor instanceof QuantizedMatrix matrix) {
+                codes.add(matrix);
+              } else {
+                scaled.add(((FloatRows) tensor).matrix());
+              }
+            });
+    return new ScaledLayer(List.copyOf(codes), List.copyOf(scaled));
   }
 
   /** The matrices of a stage that a recipe changes, in pieces. */

@@ -21,9 +21,9 @@ import java.util.Map;
  * that a run that was killed goes on where it was; the target appears when it is whole. The same
  * model, recipe and calibration text give the same bytes, whatever the threads.
  *
- * <p>Memory: of calibrated methods 4 · tokens · (hidden + max(inner, q columns)) bytes of
- * activations, 12 · k² for the moments of the widest input k and as much for their factor, and one
- * layer's weights in fp32 and codes.
+ * <p>Memory: of calibrated methods 4 · tokens · (hidden + inner + q columns) bytes of activations,
+ * 28 · k² for the moments of the widest input k and their factor, and one layer's weights in fp32
+ * and codes.
  */
 public final class Quantizer {
   /** Part of the provenance; to be raised whenever the same input would give other bytes. */

@@ -14,6 +14,8 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ExecutionException;
+import org.apache.spark.api.java.JavaFutureAction;
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.broadcast.Broadcast;
@@ -26,8 +28,10 @@ import org.apache.spark.storage.StorageLevel;
  *
  * <p>For each of a layer's four stages there are two jobs: one sends the shards on and brings their
  * moments to the driver, which adds them up in the order of the shards and factors them; one
- * quantises the pieces. Shards stay where they are, as blocks of Spark; what a lost executor held
- * is computed again. Layers that are done are kept beside the target and never done again.
+ * quantises the pieces. With AWQ, whose scales of a layer depend on one another, one task takes a
+ * layer while the shards go on to the next. Shards stay where they are, as blocks of Spark; what a
+ * lost executor held is computed again. Layers that are done are kept beside the target and never
+ * done again.
  */
 public final class ClusterQuantizer {
   private static final int STAGES = 4;
@@ -43,10 +47,6 @@ public final class ClusterQuantizer {
    */
   public ClusterQuantizer(
       JavaSparkContext spark, Path model, Recipe recipe, Calibration calibration) {
-    if (recipe.choice().method() == Recipe.Method.AWQ) {
-      throw new IllegalArgumentException(
-          "recipe '%s': awq runs on one machine; on a cluster rtn and gptq do".formatted(recipe));
-    }
     this.spark = spark;
     this.model = model.toAbsolutePath().toString();
     this.recipe = recipe;
@@ -59,7 +59,8 @@ public final class ClusterQuantizer {
    * @param target file on the driver
    */
   public void run(Path target, Quantizer.Progress progress) {
-    try (ClusterSteps steps = new ClusterSteps(Path.of(model), 1);
+    int threads = Runtime.getRuntime().availableProcessors();
+    try (ClusterSteps steps = new ClusterSteps(Path.of(model), threads);
         ClusterLayers layers = new ClusterLayers(steps)) {
       new Quantizer(Path.of(model), recipe, calibration, 1).run(target, layers, progress);
     }
@@ -69,6 +70,9 @@ public final class ClusterQuantizer {
     private final ClusterSteps steps;
     private JavaRDD<CalibrationShard> shards;
     private Matrix[] before = {};
+
+    /** Of the next layer, when they were summed while this one was scaled. */
+    private ClusterSteps.LayerMoments next;
 
     ClusterLayers(ClusterSteps steps) {
       this.steps = steps;
@@ -85,6 +89,9 @@ public final class ClusterQuantizer {
 
     @Override
     public Map<String, WeightSource> quantize(int layer) {
+      if (recipe.choice().method() == Recipe.Method.AWQ) {
+        return scale(layer);
+      }
       Map<String, WeightSource> done = new LinkedHashMap<>();
       for (int step = STAGES * layer; step < STAGES * (layer + 1); step++) {
         StageMoments moments = ClusterSteps.noMoments();
@@ -102,8 +109,42 @@ public final class ClusterQuantizer {
     public void skip(int layer, Map<String, WeightSource> done) {
       for (int step = STAGES * layer; shards != null && step < STAGES * (layer + 1); step++) {
         advance(step);
-        before = steps.decoded(step, done);
+        boolean original = recipe.choice().method() == Recipe.Method.AWQ;
+        before = original ? before : steps.decoded(step, done);
       }
+    }
+
+    /** One task scales and rounds the layer, while the shards go on to the next. */
+    private Map<String, WeightSource> scale(int layer) {
+      ClusterSteps.LayerMoments moments = next == null ? moments(layer) : next;
+      String path = model;
+      Recipe recipeOfAll = recipe;
+      Broadcast<ClusterSteps.LayerMoments> shared = spark.broadcast(moments);
+      JavaFutureAction<List<ClusterSteps.ScaledLayer>> scaled =
+          spark
+              .parallelize(List.of(layer), 1)
+              .map(l -> ExecutorSteps.of(path).scale(recipeOfAll, shared.value()))
+              .collectAsync();
+      next = layer + 1 < steps.config().layers() ? moments(layer + 1) : null;
+      try {
+        return scaled.get().get(0).tensors();
+      } catch (ExecutionException e) {
+        throw new IllegalStateException("layer " + layer + " could not be scaled", e.getCause());
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        throw new IllegalStateException("interrupted while layer " + layer + " was scaled", e);
+      } finally {
+        shared.destroy();
+      }
+    }
+
+    private ClusterSteps.LayerMoments moments(int layer) {
+      List<double[]> stages = new ArrayList<>();
+      for (int step = STAGES * layer; step < STAGES * (layer + 1); step++) {
+        stages.add(steps.sum(advance(step)));
+      }
+      long tokens = calibration.sequences().stream().mapToLong(ids -> ids.length).sum();
+      return new ClusterSteps.LayerMoments(layer, stages, tokens);
     }
 
     /** Sends the shards to the inputs of a stage; returns their moments in the shards' order. */

@@ -124,11 +124,13 @@ class ClusterQuantizerTest {
   }
 
   @Test
-  void awqIsRefused() {
-    assertThrows(
-        IllegalArgumentException.class,
-        () ->
-            new ClusterQuantizer(
-                spark, MODEL, Recipe.of(Method.AWQ, Grid.INT4, 32), calibration()));
+  void awqGivesTheBytesOfOneMachineToo() throws Exception {
+    Recipe recipe =
+        new Recipe(
+            new Choice(Method.AWQ, Grid.INT4, 32, true, false, 0.01),
+            List.of(new Recipe.Exception("layers\\.1\\.o", null)));
+    Path target = folder.resolve("cluster.sailfish");
+    new ClusterQuantizer(spark, MODEL, recipe, calibration()).run(target, QUIET);
+    assertArrayEquals(onOneMachine(recipe, calibration()), Files.readAllBytes(target));
   }
 }
