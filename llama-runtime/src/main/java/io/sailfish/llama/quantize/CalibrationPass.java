@@ -15,6 +15,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.IntUnaryOperator;
+import java.util.stream.Stream;
 
 /**
  * Calibration sequences on their way through a model, a layer at a time and a {@link Stage} of it
@@ -82,6 +83,18 @@ final class CalibrationPass {
 
   private static int[] concat(List<int[]> sequences) {
     return sequences.stream().flatMapToInt(Arrays::stream).toArray();
+  }
+
+  /** Bytes of activations that a pass holds of so many tokens, once it has been through a layer. */
+  static long activationBytes(ModelConfig config, long tokens) {
+    return Float.BYTES * tokens * (config.hidden() + config.inner() + config.attention().qCols());
+  }
+
+  /** Bytes of activations that this one holds. */
+  long heldBytes() {
+    return Stream.concat(stream.stream(), inputs.values().stream().flatMap(List::stream))
+        .mapToLong(tensor -> (long) Float.BYTES * tensor.rows() * tensor.cols())
+        .sum();
   }
 
   /** Tokens of all sequences. */

@@ -20,8 +20,11 @@ import java.util.Map;
  * {@link Quantizer} gives. One in each process; not thread-safe.
  */
 public final class ClusterSteps implements AutoCloseable {
-  /** Outputs of a piece of a matrix: strips that share a learned table stay together. */
-  private static final int PIECE_ROWS = 6 * FittedGrid.STRIP;
+  /**
+   * Outputs of a piece of a matrix: those that share a learned table. Few, so that the pieces of
+   * small matrices fall evenly to executors.
+   */
+  private static final int PIECE_ROWS = FittedGrid.STRIP;
 
   private final Checkpoint checkpoint;
   private final CpuBackend backend;

@@ -29,6 +29,9 @@ public final class Quantizer {
   /** Part of the provenance; to be raised whenever the same input would give other bytes. */
   static final int VERSION = 2;
 
+  /** Two sums of moments in double, the matrix to factor, and the factor in fp32. */
+  private static final long MOMENT_BYTES = 28;
+
   private static final ObjectMapper JSON = new ObjectMapper();
 
   private final Path model;
@@ -122,11 +125,27 @@ public final class Quantizer {
   }
 
   private CalibrationPass pass(Checkpoint checkpoint, CpuBackend backend) {
+    requireMemory(checkpoint.config());
     CalibrationPass pass =
         new CalibrationPass(checkpoint.config(), backend, calibration.sequences());
     WeightSource table = checkpoint.tensor("embedding");
     pass.embed(backend.vocabularyWeight(table.name(), table));
     return pass;
+  }
+
+  private void requireMemory(ModelConfig config) {
+    long tokens = calibration.sequences().stream().mapToLong(ids -> ids.length).sum();
+    long widest = Math.max(config.inner(), Math.max(config.hidden(), config.attention().qCols()));
+    long needed = CalibrationPass.activationBytes(config, tokens) + MOMENT_BYTES * widest * widest;
+    long most = Runtime.getRuntime().maxMemory();
+    if (needed > most) {
+      throw new RuntimeFailure(
+          Kind.USER,
+          ("calibrating %s with %d tokens takes %d MiB and a layer's weights, Java has %d MiB: take"
+                  + " fewer sequences or give it more (-Xmx; SAILFISH_JVM of bin/sailfish)")
+              .formatted(config.name(), tokens, needed >> 20, most >> 20),
+          null);
+    }
   }
 
   private void requireWholeBlocks(Checkpoint checkpoint) {

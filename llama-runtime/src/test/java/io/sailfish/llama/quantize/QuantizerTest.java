@@ -59,6 +59,9 @@ class QuantizerTest {
       for (int layer = 0; layer < checkpoint.config().layers(); layer++) {
         layers.skip(layer, pass, Map.of());
       }
+      assertEquals(
+          CalibrationPass.activationBytes(checkpoint.config(), 2L * tokens.length),
+          pass.heldBytes());
       float[] logits = ResidualLogits.of(checkpoint.config(), weights, backend, pass.stream(0));
       int rows = 2 * tokens.length;
       int vocabulary = golden.vocabulary();
@@ -138,6 +141,20 @@ class QuantizerTest {
         });
     assertEquals(List.of(1, 2), steps);
     assertArrayEquals(whole, Files.readAllBytes(target));
+  }
+
+  /** Sequences that are one array, so that nothing is allocated before the refusal. */
+  @Test
+  void moreTextThanMemoryIsRefused() {
+    int[] sequence = new int[1 << 16];
+    Calibration endless = new Calibration(java.util.Collections.nCopies(1 << 20, sequence));
+    Quantizer quantizer =
+        new Quantizer(
+            Golden.model("hf/smollm2"), Recipe.of(Method.GPTQ, Grid.INT4, 32), endless, 1);
+    RuntimeFailure e =
+        assertThrows(
+            RuntimeFailure.class, () -> quantizer.run(folder.resolve("x.sailfish"), QUIET));
+    assertTrue(e.getMessage().contains("fewer sequences"), e.getMessage());
   }
 
   @Test
