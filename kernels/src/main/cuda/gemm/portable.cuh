@@ -182,7 +182,8 @@ template <class T, int BITS, bool TABLE, int TILES> __device__ __forceinline__ v
   Codes<BITS> next = {};
   if (begin < end) next.load(block + halfAt, t);
 #if __CUDA_ARCH__ >= 900
-  asm volatile("griddepcontrol.wait;" ::: "memory");
+  // The fence drops the first-level cache: the wait does not, and x and addends are read through it.
+  asm volatile("griddepcontrol.wait;\n\tfence.acq_rel.gpu;" ::: "memory");
 #endif
   const int firstRow = blockIdx.y * ROWS, tile = firstRow / s.tileRows, row = firstRow % s.tileRows;
   const uint16_t* x = s.x + (long)tile * s.tileRows * s.groups * 128 + ((long)begin * 16 * s.tileRows + row) * 8;

@@ -106,7 +106,8 @@ public final class GpuClusterBench {
                 .formatted(rows, factors.size())
             + " io.sailfish.bench.gpu.RandomGguf",
         List.of(
-            new BenchmarkResult.Figure("spark.gpu.scaling.executors2", median(factors), factors)),
+            new BenchmarkResult.Figure("spark.gpu.scaling.executors2", median(factors), factors),
+            new BenchmarkResult.Figure("determinism.gpu.differing_rows", differing, null)),
         List.of(
             new BenchmarkResult.Table(
                 "A SQL job on one and two executors with a card each, Llama 8B shapes",
