@@ -85,9 +85,9 @@ final class VectorBlocks {
     for (int c = 0; c < COLUMNS; c += LANES) {
       FloatVector d = FloatVector.fromArray(F, s, c);
       FloatVector m = zero == 0 ? FloatVector.fromArray(F, s, COLUMNS + c) : FloatVector.zero(F);
+      IntVector fifth = IntVector.fromArray(I, words, at + c);
       for (int g = 0; g < 4; g++) {
         IntVector q = IntVector.fromArray(I, words, at + (1 + g) * COLUMNS + c);
-        IntVector fifth = IntVector.fromArray(I, words, at + c).lanewise(LSHR, 4 * g);
         int to = wAt + 4 * g * COLUMNS + c;
         for (int b = 0; b < 4; b++) {
           IntVector code = q.and(15).or(fifth.and(1).lanewise(LSHL, 4)).sub(zero);
@@ -116,7 +116,14 @@ final class VectorBlocks {
         for (int j = 0; j < perWord; j++) {
           FloatVector code = (FloatVector) q.and(mask).convert(I2F, 0);
           code.sub(zero).mul(d).intoArray(w, to + j * COLUMNS);
-          q = q.lanewise(LSHR, bits);
+          // By constants, as in VectorSuperBlocks.
+          if (bits == 2) {
+            q = q.lanewise(LSHR, 2);
+          } else if (bits == 4) {
+            q = q.lanewise(LSHR, 4);
+          } else {
+            q = q.lanewise(LSHR, 8);
+          }
         }
       }
     }
@@ -128,7 +135,12 @@ final class VectorBlocks {
       FloatVector d = FloatVector.fromArray(F, s, c);
       FloatVector zero = FloatVector.fromArray(F, s, COLUMNS + c);
       for (int g = 0; g < 3; g++) {
-        IntVector q = IntVector.fromArray(I, words, at + g * COLUMNS + c).lanewise(LSHR, g);
+        IntVector q = IntVector.fromArray(I, words, at + g * COLUMNS + c);
+        if (g == 1) {
+          q = q.lanewise(LSHR, 1);
+        } else if (g == 2) {
+          q = q.lanewise(LSHR, 2);
+        }
         int to = wAt + 11 * g * COLUMNS + c;
         for (int j = 0; j < 10; j++) {
           FloatVector code = (FloatVector) q.and(7).convert(I2F, 0);
@@ -138,7 +150,8 @@ final class VectorBlocks {
         if (g < 2) {
           // What is left of this word, 2 - g bits, and the first bits of the next.
           IntVector next = IntVector.fromArray(I, words, at + (g + 1) * COLUMNS + c);
-          q = q.or(next.lanewise(LSHL, 2 - g)).and(7);
+          next = g == 0 ? next.lanewise(LSHL, 2) : next.lanewise(LSHL, 1);
+          q = q.or(next).and(7);
           FloatVector code = (FloatVector) q.convert(I2F, 0);
           code.sub(zero).mul(d).intoArray(w, to + 10 * COLUMNS);
         }

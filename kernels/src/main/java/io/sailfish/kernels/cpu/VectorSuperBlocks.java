@@ -15,7 +15,8 @@ import jdk.incubator.vector.VectorSpecies;
  * steps: the scales of the sub-blocks, then the codes. The product of scale and code is exact (11 +
  * 7 + 6 bits at most), so a subtraction after it is the only rounding, as in the codec.
  *
- * <p>As in {@link VectorDecode}, no method takes or returns a vector.
+ * <p>As in {@link VectorDecode}, no method takes or returns a vector. Every shift is by a constant:
+ * C2 of Java 17 at times compiles one by a number of a loop wrongly.
  */
 final class VectorSuperBlocks {
   private static final VectorSpecies<Float> F = VectorWidth.FLOATS;
@@ -94,7 +95,9 @@ final class VectorSuperBlocks {
       for (int half = 0; half < 2; half++) {
         IntVector low = IntVector.fromArray(I, words, at + half * COLUMNS + c);
         IntVector high = IntVector.fromArray(I, words, at + 2 * COLUMNS + c);
-        high = high.lanewise(LSHR, 2 * half);
+        if (half == 1) {
+          high = high.lanewise(LSHR, 2);
+        }
         int to = 4 * half * SUB + c;
         for (int j = 0; j < 4; j++) {
           IntVector first = low.and(15).or(high.lanewise(LSHL, 4).and(0x30)).sub(32);
@@ -154,9 +157,9 @@ final class VectorSuperBlocks {
       for (int g = 0; g < 16; g++) { // four bytes of codes; g = 8 h + l / 4
         int sub = (g / 8 * 8 + g % 8 / 4) * SUB + c;
         int to = wAt + (g / 8 * 128 + g % 8 * 4) * COLUMNS + c;
+        IntVector codes = IntVector.fromArray(I, words, at + g * COLUMNS + c);
         for (int t = 0; t < 4; t++) {
-          IntVector q = IntVector.fromArray(I, words, at + g * COLUMNS + c);
-          q = q.lanewise(LSHR, 2 * t);
+          IntVector q = codes;
           FloatVector d = FloatVector.fromArray(F, s, sub + 2 * t * SUB);
           FloatVector m = FloatVector.fromArray(F, s, sub + 2 * t * SUB + COLUMNS);
           for (int b = 0; b < 4; b++) {
@@ -164,6 +167,7 @@ final class VectorSuperBlocks {
             code.mul(d).sub(m).intoArray(w, to + (32 * t + b) * COLUMNS);
             q = q.lanewise(LSHR, 8);
           }
+          codes = codes.lanewise(LSHR, 2);
         }
       }
     }
@@ -176,11 +180,13 @@ final class VectorSuperBlocks {
         int sub = (g / 8 * 8 + g % 8 / 4) * SUB + c;
         int to = wAt + (g / 8 * 128 + g % 8 * 4) * COLUMNS + c;
         IntVector thirds = IntVector.fromArray(I, words, at + g % 8 * COLUMNS + c);
-        thirds = thirds.lanewise(LSHR, g / 8 * 4);
+        if (g >= 8) {
+          thirds = thirds.lanewise(LSHR, 4);
+        }
+        IntVector codes = IntVector.fromArray(I, words, at + (8 + g) * COLUMNS + c);
         for (int t = 0; t < 4; t++) {
           IntVector third = thirds;
-          IntVector q = IntVector.fromArray(I, words, at + (8 + g) * COLUMNS + c);
-          q = q.lanewise(LSHR, 2 * t);
+          IntVector q = codes;
           FloatVector d = FloatVector.fromArray(F, s, sub + 2 * t * SUB);
           for (int b = 0; b < 4; b++) {
             IntVector code = q.and(3).or(third.and(1).lanewise(LSHL, 2)).sub(4);
@@ -189,6 +195,7 @@ final class VectorSuperBlocks {
             third = third.lanewise(LSHR, 8);
           }
           thirds = thirds.lanewise(LSHR, 1);
+          codes = codes.lanewise(LSHR, 2);
         }
       }
     }
@@ -221,14 +228,14 @@ final class VectorSuperBlocks {
   /** As four bits, with bits 2 p and 2 p + 1 of byte l of the eight words before above them. */
   private static void fiveBitCodes(int[] words, int at, float[] s, float[] w, int wAt) {
     for (int c = 0; c < COLUMNS; c += LANES) {
-      for (int p = 0; p < 4; p++) {
-        FloatVector d = FloatVector.fromArray(F, s, 2 * p * SUB + c);
-        FloatVector m = FloatVector.fromArray(F, s, 2 * p * SUB + COLUMNS + c);
-        FloatVector dHigh = FloatVector.fromArray(F, s, (2 * p + 1) * SUB + c);
-        FloatVector mHigh = FloatVector.fromArray(F, s, (2 * p + 1) * SUB + COLUMNS + c);
-        for (int i = 0; i < 8; i++) {
-          IntVector fifth = IntVector.fromArray(I, words, at + i * COLUMNS + c);
-          fifth = fifth.lanewise(LSHR, 2 * p);
+      for (int i = 0; i < 8; i++) {
+        IntVector fifths = IntVector.fromArray(I, words, at + i * COLUMNS + c);
+        for (int p = 0; p < 4; p++) {
+          FloatVector d = FloatVector.fromArray(F, s, 2 * p * SUB + c);
+          FloatVector m = FloatVector.fromArray(F, s, 2 * p * SUB + COLUMNS + c);
+          FloatVector dHigh = FloatVector.fromArray(F, s, (2 * p + 1) * SUB + c);
+          FloatVector mHigh = FloatVector.fromArray(F, s, (2 * p + 1) * SUB + COLUMNS + c);
+          IntVector fifth = fifths;
           IntVector q = IntVector.fromArray(I, words, at + (8 + 8 * p + i) * COLUMNS + c);
           int to = wAt + (64 * p + 4 * i) * COLUMNS + c;
           for (int b = 0; b < 4; b++) {
@@ -241,6 +248,7 @@ final class VectorSuperBlocks {
             q = q.lanewise(LSHR, 4);
             fifth = fifth.lanewise(LSHR, 8);
           }
+          fifths = fifths.lanewise(LSHR, 2);
         }
       }
     }
@@ -253,11 +261,13 @@ final class VectorSuperBlocks {
         int low = at + (g / 8 * 16 + g % 8) * COLUMNS + c;
         int sub = (g / 8 * 8 + g % 8 / 4) * SUB + c;
         int to = wAt + (g / 8 * 128 + g % 8 * 4) * COLUMNS + c;
+        IntVector highs = IntVector.fromArray(I, words, at + (32 + g) * COLUMNS + c);
         for (int t = 0; t < 4; t++) {
           IntVector q = IntVector.fromArray(I, words, low + t % 2 * 8 * COLUMNS);
-          q = q.lanewise(LSHR, t / 2 * 4);
-          IntVector high = IntVector.fromArray(I, words, at + (32 + g) * COLUMNS + c);
-          high = high.lanewise(LSHR, 2 * t);
+          if (t >= 2) {
+            q = q.lanewise(LSHR, 4);
+          }
+          IntVector high = highs;
           FloatVector d = FloatVector.fromArray(F, s, sub + 2 * t * SUB);
           for (int b = 0; b < 4; b++) {
             IntVector code = q.and(15).or(high.and(3).lanewise(LSHL, 4)).sub(32);
@@ -265,6 +275,7 @@ final class VectorSuperBlocks {
             q = q.lanewise(LSHR, 8);
             high = high.lanewise(LSHR, 8);
           }
+          highs = highs.lanewise(LSHR, 2);
         }
       }
     }
