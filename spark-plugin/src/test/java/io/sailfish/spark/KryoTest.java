@@ -98,7 +98,9 @@ class KryoTest {
             QuantizedMatrix.class,
             StageMoments.class,
             CalibrationShard.class,
-            ClusterSteps.Piece.class));
+            ClusterSteps.Piece.class,
+            ClusterSteps.LayerMoments.class,
+            ClusterSteps.ScaledLayer.class));
     assertEquals(Set.copyOf(SailfishKryoRegistrator.RECORDS), sampled);
   }
 
