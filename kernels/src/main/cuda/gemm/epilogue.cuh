@@ -1,6 +1,7 @@
 // What becomes of a finished sum. Activations are tiled [cols/8][R][8] (docs/adr/0001); a thread brings two neighbouring columns n0, n0+1
 // (n0 even) of two neighbouring rows m, m+1 (m even): v = {(n0,m), (n0,m+1), (n0+1,m), (n0+1,m+1)}.
 #pragma once
+#include "../common/fresh.cuh"
 #include "../common/mma.cuh"
 
 enum Epilogue : int {
@@ -17,11 +18,11 @@ struct Output {
 
 template <int R> __device__ __forceinline__ long tiledIndex(int column, int row) { return ((long)(column >> 3) * R + row) * 8 + (column & 7); }
 
-// The part of an epilogue that can be fetched before the sum is known. From L2: a kernel that started before the one ahead ended may find old lines in the first-level cache.
+// The part of an epilogue that can be fetched before the sum is known.
 template <int R> __device__ __forceinline__ uint2 fetchAddend(const Output& o, int n0, int m) {
   if (o.kind != EPILOGUE_ADD) return make_uint2(0u, 0u);
   const uint16_t* p = (const uint16_t*)o.y1 + tiledIndex<R>(n0, m);
-  return make_uint2(__ldcg((const uint32_t*)p), __ldcg((const uint32_t*)(p + 8)));
+  return make_uint2(loadFresh((const uint32_t*)p), loadFresh((const uint32_t*)(p + 8)));
 }
 
 template <class T, int R> __device__ __forceinline__ void finish(const Output& o, int n0, int m, float4 v, uint2 addend) {

@@ -31,7 +31,7 @@ template <class T, int R> __device__ __forceinline__ void finishTile(const Outpu
     const uint16_t* from = (const uint16_t*)o.y1 + tiledIndex<R>(n, m);
     uint32_t r[R / 4];
 #pragma unroll
-    for (int k = 0; k < R / 4; k++) r[k] = __ldcg((const uint32_t*)(from + k / 2 * 64 + k % 2 * 8));  // as fetchAddend
+    for (int k = 0; k < R / 4; k++) r[k] = loadFresh((const uint32_t*)(from + k / 2 * 64 + k % 2 * 8));
 #pragma unroll
     for (int k = 0; k < R / 8; k++) {
       const float2 r0 = T::unpack(r[2 * k]), r1 = T::unpack(r[2 * k + 1]);

@@ -4,6 +4,8 @@
 #include <cuda_fp16.h>
 #include <stdint.h>
 
+#include "../common/fresh.cuh"
+
 // Programmatic dependent launch: every kernel of a step lets its successor start at once, and waits itself before it touches what other kernels write. Every
 // block passes the wait, so that a kernel's end implies the end of all before it. Cards before sm_90 launch one kernel after the other.
 __device__ __forceinline__ void startSuccessor() {
@@ -16,9 +18,6 @@ __device__ __forceinline__ void awaitPredecessor() {
   asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
 }
-
-// Reads what the kernel ahead wrote, from L2: a block that started before that one ended may have a multiprocessor's first-level cache to share with it, and old lines there.
-template <class T> __device__ __forceinline__ T loadFresh(const T* from) { return __ldcg(from); }
 
 struct Rows {
   uint16_t* data;

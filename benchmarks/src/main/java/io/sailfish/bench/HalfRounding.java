@@ -2,6 +2,7 @@ package io.sailfish.bench;
 
 import io.sailfish.kernels.AttentionShape;
 import io.sailfish.kernels.Backend;
+import io.sailfish.kernels.DerivedSource;
 import io.sailfish.kernels.IntTensor;
 import io.sailfish.kernels.KvCache;
 import io.sailfish.kernels.Ops;
@@ -173,31 +174,11 @@ final class HalfRounding {
   }
 
   /** fp32 weights, each rounded to fp16. */
-  private record RoundedSource(WeightSource source) implements WeightSource {
+  private record RoundedSource(WeightSource source) implements DerivedSource {
     RoundedSource {
       if (source.format() != QuantFormat.F32) {
         throw new IllegalArgumentException(source.name() + " is " + source.format() + ", not F32");
       }
-    }
-
-    @Override
-    public String name() {
-      return source.name();
-    }
-
-    @Override
-    public QuantFormat format() {
-      return source.format();
-    }
-
-    @Override
-    public int rows() {
-      return source.rows();
-    }
-
-    @Override
-    public int cols() {
-      return source.cols();
     }
 
     @Override

@@ -1,7 +1,7 @@
 package io.sailfish.kernels;
 
 import io.sailfish.kernels.cpu.CpuBackend;
-import io.sailfish.kernels.cuda.CudaBackend;
+import io.sailfish.kernels.cuda.CudaProvider;
 import java.util.List;
 import java.util.stream.Collectors;
 import org.slf4j.Logger;
@@ -13,7 +13,7 @@ public final class Backends {
 
   /** In order of preference. */
   private static final List<BackendProvider> PROVIDERS =
-      List.of(CudaBackend.provider(), CpuBackend.provider());
+      List.of(new CudaProvider(), CpuBackend.provider());
 
   private Backends() {}
 

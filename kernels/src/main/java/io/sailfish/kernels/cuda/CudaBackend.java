@@ -2,7 +2,6 @@ package io.sailfish.kernels.cuda;
 
 import io.sailfish.kernels.AttentionShape;
 import io.sailfish.kernels.Backend;
-import io.sailfish.kernels.BackendProvider;
 import io.sailfish.kernels.BackendRequest;
 import io.sailfish.kernels.IntTensor;
 import io.sailfish.kernels.KernelException;
@@ -28,7 +27,6 @@ import java.util.Set;
  */
 public final class CudaBackend implements Backend {
   /** The attention and dense kernels use Hopper's instructions. */
-  private static final int COMPUTE_CAPABILITY = 90;
 
   /** Rows of recorded steps; a batch is filled up to the next of them. */
   private static final int[] STEP_ROWS = {1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256};
@@ -96,7 +94,7 @@ public final class CudaBackend implements Backend {
    * @throws io.sailfish.kernels.DeviceMemoryException when others have left it no memory
    */
   public static CudaBackend open(BackendRequest request) {
-    String refusal = refusal(request);
+    String refusal = CudaProvider.refusalOf(request);
     if (refusal != null) {
       throw new CudaException(refusal);
     }
@@ -110,49 +108,6 @@ public final class CudaBackend implements Backend {
       device.close();
       throw e;
     }
-  }
-
-  /** Why the card cannot be used, in words for the user; null when it can. */
-  private static String refusal(BackendRequest request) {
-    CudaAvailability availability = CudaDriver.availability(request.card());
-    if (!availability.available()) {
-      return availability.reason();
-    }
-    for (KernelSpec spec : Attention.specs()) {
-      if (!CudaModules.isBuilt(spec.module())) {
-        return "this build carries no device code: build with nvcc (-Dsailfish.cuda=require)";
-      }
-    }
-    try {
-      int ordinal = CardAddress.ordinal(request.card());
-      int capability = CudaDevice.computeCapability(ordinal);
-      return capability == COMPUTE_CAPABILITY
-          ? null
-          : "card %d is sm_%d; the operators on the card are written for sm_%d (H100, H200)"
-              .formatted(ordinal, capability, COMPUTE_CAPABILITY);
-    } catch (CudaException e) {
-      return e.getMessage();
-    }
-  }
-
-  /** For {@link io.sailfish.kernels.Backends}. */
-  public static BackendProvider provider() {
-    return new BackendProvider() {
-      @Override
-      public String id() {
-        return "cuda";
-      }
-
-      @Override
-      public String refusal(BackendRequest request) {
-        return CudaBackend.refusal(request);
-      }
-
-      @Override
-      public Backend open(BackendRequest request) {
-        return CudaBackend.open(request);
-      }
-    };
   }
 
   /** The one stream; the card is current for the calling thread afterwards. */

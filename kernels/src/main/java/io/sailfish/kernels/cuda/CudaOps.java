@@ -237,8 +237,7 @@ final class CudaOps implements Ops {
       boolean interleaved,
       int rows) {
     if (prompt || !backend.recording() || !Attention.rotates(shape)) {
-      ropeAppend(qkv, cosSin, step, cache, layer, shape, interleaved, rows);
-      attention(y, qkv, cache, layer, step, shape, rows);
+      Ops.super.ropeAttention(y, qkv, cosSin, step, cache, layer, shape, interleaved, rows);
       return;
     }
     CudaTensor table = CudaChecks.exact("ropeAttention", "cosSin", cosSin, 1, shape.headDim());

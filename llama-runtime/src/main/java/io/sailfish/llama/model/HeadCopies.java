@@ -1,7 +1,7 @@
 package io.sailfish.llama.model;
 
+import io.sailfish.kernels.DerivedSource;
 import io.sailfish.kernels.WeightSource;
-import io.sailfish.kernels.format.QuantFormat;
 import java.nio.ByteBuffer;
 
 /**
@@ -9,7 +9,7 @@ import java.nio.ByteBuffer;
  * the other, so that all layers share one shape of cache. Every query still meets the same head, so
  * no result changes; the layer's cache is as large as the others'.
  */
-record HeadCopies(WeightSource source, int headDim, int copies) implements WeightSource {
+record HeadCopies(WeightSource source, int headDim, int copies) implements DerivedSource {
 
   static WeightSource of(WeightSource source, int headDim, int copies) {
     return copies == 1 ? source : new HeadCopies(source, headDim, copies);
@@ -29,28 +29,8 @@ record HeadCopies(WeightSource source, int headDim, int copies) implements Weigh
   }
 
   @Override
-  public String name() {
-    return source.name();
-  }
-
-  @Override
-  public QuantFormat format() {
-    return source.format();
-  }
-
-  @Override
   public int rows() {
     return source.rows() * copies;
-  }
-
-  @Override
-  public int cols() {
-    return source.cols();
-  }
-
-  @Override
-  public int[] inputOrder() {
-    return source.inputOrder();
   }
 
   @Override

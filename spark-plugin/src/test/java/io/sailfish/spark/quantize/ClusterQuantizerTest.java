@@ -57,7 +57,7 @@ class ClusterQuantizerTest {
   }
 
   /** Three shards of short sequences, the last one not full. */
-  private static Calibration calibration() {
+  static Calibration calibration() {
     Random random = new Random(3);
     List<int[]> sequences = new ArrayList<>();
     for (int i = 0; i < 300; i++) {

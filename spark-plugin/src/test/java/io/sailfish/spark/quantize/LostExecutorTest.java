@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 
-import io.sailfish.llama.quantize.Calibration;
 import io.sailfish.llama.quantize.Grid;
 import io.sailfish.llama.quantize.Quantizer;
 import io.sailfish.llama.quantize.Recipe;
@@ -15,7 +14,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Random;
 import java.util.Set;
 import java.util.TreeSet;
 import org.apache.spark.api.java.JavaSparkContext;
@@ -57,15 +55,6 @@ class LostExecutorTest {
     Sessions.stop(session);
   }
 
-  private static Calibration calibration() {
-    Random random = new Random(3);
-    List<int[]> sequences = new ArrayList<>();
-    for (int i = 0; i < 300; i++) {
-      sequences.add(random.ints(64, 0, 512).toArray());
-    }
-    return new Calibration(sequences);
-  }
-
   private static Set<Long> executors() {
     return new TreeSet<>(
         spark
@@ -86,13 +75,13 @@ class LostExecutorTest {
   void aKilledExecutorCostsWhatItHeld() throws Exception {
     Recipe recipe = Recipe.of(Method.GPTQ, Grid.INT4, 32);
     Path one = folder.resolve("one.sailfish");
-    new Quantizer(MODEL, recipe, calibration(), 2).run(one, (done, of) -> {});
+    new Quantizer(MODEL, recipe, ClusterQuantizerTest.calibration(), 2).run(one, (done, of) -> {});
     Set<Long> before = executors();
     assertEquals(2, before.size());
     Path target = folder.resolve("cluster.sailfish");
     Path first = folder.resolve("cluster.sailfish.layers/layer-00000.sailfish");
     List<Object> written = new ArrayList<>();
-    new ClusterQuantizer(spark, MODEL, recipe, calibration())
+    new ClusterQuantizer(spark, MODEL, recipe, ClusterQuantizerTest.calibration())
         .run(
             target,
             (done, of) -> {
