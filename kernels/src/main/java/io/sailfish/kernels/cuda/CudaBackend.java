@@ -26,8 +26,6 @@ import java.util.Set;
  * from the device's pool and given back with {@link #close()}.
  */
 public final class CudaBackend implements Backend {
-  /** The attention and dense kernels use Hopper's instructions. */
-
   /** Rows of recorded steps; a batch is filled up to the next of them. */
   private static final int[] STEP_ROWS = {1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256};
 
