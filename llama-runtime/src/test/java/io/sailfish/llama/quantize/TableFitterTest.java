@@ -62,20 +62,21 @@ class TableFitterTest {
     return sum;
   }
 
+  /** Without a turn of the table, or of a scale, the share is 0.099 or more; it is 0.092. */
   @Test
   void sensitiveTablesErrFarLessWhereItCounts() {
     double sensitive = error(rounded(fit(Grid.LUT3, true)), true);
     double plain = error(rounded(fit(Grid.LUT3, false)), true);
     double nearest = error(rounded(fit(Grid.INT3, false)), true);
-    assertTrue(sensitive < 0.3 * plain, sensitive + " of " + plain);
-    assertTrue(sensitive < 0.3 * nearest, sensitive + " of " + nearest);
+    assertTrue(sensitive < 0.095 * plain, sensitive + " of " + plain);
+    assertTrue(sensitive < 0.07 * nearest, sensitive + " of " + nearest);
   }
 
   @Test
   void plainTablesErrLessThanRoundingInAll() {
     double plain = error(rounded(fit(Grid.LUT3, false)), false);
     double nearest = error(rounded(fit(Grid.INT3, false)), false);
-    assertTrue(plain < 0.87 * nearest, plain + " of " + nearest);
+    assertTrue(plain < 0.84 * nearest, plain + " of " + nearest);
   }
 
   /** Scales that are the groups' largest weights, and the best table for them. */
