@@ -3,8 +3,8 @@ package io.sailfish.bench;
 import io.sailfish.kernels.AttentionShape;
 import io.sailfish.kernels.Backend;
 import io.sailfish.kernels.DerivedSource;
-import io.sailfish.kernels.IntTensor;
 import io.sailfish.kernels.KvCache;
+import io.sailfish.kernels.LayerAttention;
 import io.sailfish.kernels.Ops;
 import io.sailfish.kernels.StepInputs;
 import io.sailfish.kernels.Tensor;
@@ -110,7 +110,7 @@ final class HalfRounding {
         StepInputs step = (StepInputs) arguments[3];
         KvCache cache = (KvCache) arguments[4];
         AttentionShape shape = (AttentionShape) arguments[6];
-        int rows = (int) arguments[8];
+        int rows = (int) arguments[7];
         exact.ops().attention(y, qkv, cache, (int) arguments[5], step, shape, rows);
         round(Stage.ATTENDED, y);
       }
@@ -147,11 +147,14 @@ final class HalfRounding {
    */
   private void ropeAppend(Object[] a, int first) {
     Tensor qkv = (Tensor) a[first];
+    LayerAttention how = (LayerAttention) a[first + 1];
+    if (!how.isPlain()) {
+      throw new IllegalArgumentException("a plain Llama's attention alone is rounded here");
+    }
     StepInputs step = (StepInputs) a[first + 2];
     AttentionShape shape = (AttentionShape) a[first + 5];
-    int rows = (int) a[first + 7];
-    IntTensor positions = step.positions();
-    exact.ops().rope(qkv, (Tensor) a[first + 1], positions, shape, (boolean) a[first + 6], rows);
+    int rows = (int) a[first + 6];
+    exact.ops().rope(qkv, how.cosSin(), step.positions(), shape, how.interleaved(), rows);
     round(Stage.ROTATED, qkv);
     KvCache cache = (KvCache) a[first + 3];
     exact.ops().kvAppend(cache, (int) a[first + 4], qkv, step.slots(), shape, rows);

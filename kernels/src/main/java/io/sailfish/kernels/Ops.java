@@ -50,19 +50,24 @@ public interface Ops {
       KvCache cache, int layer, Tensor qkv, IntTensor slots, AttentionShape shape, int rows);
 
   /**
-   * {@link #rope}, then {@link #kvAppend}; the k and v parts of {@code qkv} are undefined
-   * afterwards.
+   * What {@code how} does to q, k and v, then {@link #kvAppend}; the k and v parts of {@code qkv}
+   * are undefined afterwards.
    */
   default void ropeAppend(
       Tensor qkv,
-      Tensor cosSin,
+      LayerAttention how,
       StepInputs step,
       KvCache cache,
       int layer,
       AttentionShape shape,
-      boolean interleaved,
       int rows) {
-    rope(qkv, cosSin, step.positions(), shape, interleaved, rows);
+    if (how.bias() != null) {
+      addBias(qkv, how.bias(), rows);
+    }
+    if (how.qNorm() != null) {
+      headNorm(qkv, how.qNorm(), how.kNorm(), how.normEps(), shape, rows);
+    }
+    rope(qkv, how.cosSin(), step.positions(), shape, how.interleaved(), rows);
     kvAppend(cache, layer, qkv, step.slots(), shape, rows);
   }
 
@@ -86,19 +91,25 @@ public interface Ops {
       AttentionShape shape,
       int rows);
 
-  /** {@link #ropeAppend}, then {@link #attention}; {@code qkv} is undefined afterwards. */
+  /**
+   * {@link #ropeAppend}, then {@link #attention} or {@link #slidingAttention}; {@code qkv} is
+   * undefined afterwards.
+   */
   default void ropeAttention(
       Tensor y,
       Tensor qkv,
-      Tensor cosSin,
+      LayerAttention how,
       StepInputs step,
       KvCache cache,
       int layer,
       AttentionShape shape,
-      boolean interleaved,
       int rows) {
-    ropeAppend(qkv, cosSin, step, cache, layer, shape, interleaved, rows);
-    attention(y, qkv, cache, layer, step, shape, rows);
+    ropeAppend(qkv, how, step, cache, layer, shape, rows);
+    if (how.window() == 0) {
+      attention(y, qkv, cache, layer, step, shape, rows);
+    } else {
+      slidingAttention(y, qkv, cache, layer, step, shape, how.window(), rows);
+    }
   }
 
   /** y[i, :] = x[rowIds[i], :] for i in [0, numRows). */

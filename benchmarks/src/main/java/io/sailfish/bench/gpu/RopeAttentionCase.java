@@ -4,6 +4,7 @@ import io.sailfish.kernels.AttentionShape;
 import io.sailfish.kernels.Backend;
 import io.sailfish.kernels.IntTensor;
 import io.sailfish.kernels.KvCache;
+import io.sailfish.kernels.LayerAttention;
 import io.sailfish.kernels.Ops;
 import io.sailfish.kernels.StepInputs;
 import io.sailfish.kernels.Tensor;
@@ -93,12 +94,13 @@ record RopeAttentionCase(AttentionShape shape, int context, int rows, boolean in
     Arrays.setAll(ids, i -> i);
     IntTensor order = OpsCase.ints(backend, ids);
     Tensor angles = OpsCase.exactRows(backend, context, shape.headDim(), 5);
+    LayerAttention how = LayerAttention.plain(angles, interleaved);
     Tensor qkv = backend.floats(count, shape.qkvCols(), "qkv");
     Tensor y = backend.floats(count, shape.qCols(), "y");
     Runnable work =
         () -> {
           ops.gatherRows(qkv, product, order, count);
-          ops.ropeAttention(y, qkv, angles, step, cache, LAYER, shape, interleaved, count);
+          ops.ropeAttention(y, qkv, how, step, cache, LAYER, shape, count);
         };
     Object key = new Object();
     backend.replay(key, work);

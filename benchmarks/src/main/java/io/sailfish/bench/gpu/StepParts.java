@@ -1,6 +1,7 @@
 package io.sailfish.bench.gpu;
 
 import io.sailfish.kernels.AttentionShape;
+import io.sailfish.kernels.LayerAttention;
 import io.sailfish.kernels.Ops;
 import io.sailfish.kernels.Tensor;
 import io.sailfish.kernels.Weight;
@@ -78,13 +79,14 @@ final class StepParts {
     Tensor inner = b.floats(rows, m.config.inner(), "inner");
     Tensor angles = b.exact(1024, shape.headDim(), "angles");
     b.write(angles, 0, OpsCase.random(1024 * shape.headDim(), 2), 0, 1024 * shape.headDim());
+    LayerAttention how = LayerAttention.plain(angles, false);
     List<LlamaWeights.Layer> w = m.weights.layers();
     int layers = w.size();
     ops.embed(x, m.weights.embedding(), m.step.tokenIds(), rows);
     part("rms norm", 2 * layers, 0, i -> ops.rmsNorm(normed, x, w.get(0).ffnNorm(), 1e-5f, rows));
     product("q|k|v product", w.get(0).qkv(), i -> ops.linear(qkv, normed, w.get(i).qkv(), rows));
     IntConsumer attention =
-        i -> ops.ropeAttention(attended, qkv, angles, m.step, m.cache, i, shape, false, rows);
+        i -> ops.ropeAttention(attended, qkv, how, m.step, m.cache, i, shape, rows);
     if (decodes) {
       part("rotate, append, attention", layers, attentionFloor, attention);
       part(
@@ -101,7 +103,7 @@ final class StepParts {
           "rotate, append",
           layers,
           0,
-          i -> ops.ropeAppend(qkv, angles, m.step, m.cache, i, shape, false, rows));
+          i -> ops.ropeAppend(qkv, how, m.step, m.cache, i, shape, rows));
       part(
           "attention",
           layers,

@@ -1,6 +1,7 @@
 package io.sailfish.bench.gpu;
 
 import io.sailfish.kernels.AttentionShape;
+import io.sailfish.kernels.LayerAttention;
 import io.sailfish.kernels.Ops;
 import io.sailfish.kernels.Tensor;
 import io.sailfish.kernels.cuda.CudaBackend;
@@ -34,6 +35,7 @@ final class StepRepeats {
     Tensor x = b.floats(rows, hidden, "x");
     Tensor angles = b.exact(1024, shape.headDim(), "angles");
     b.write(angles, 0, OpsCase.random(1024 * shape.headDim(), 2), 0, 1024 * shape.headDim());
+    LayerAttention how = LayerAttention.plain(angles, false);
     List<Runnable> kernels = new ArrayList<>();
     Ops ops = b.ops();
     kernels.add(() -> ops.embed(x, m.weights.embedding(), m.step.tokenIds(), rows));
@@ -47,9 +49,7 @@ final class StepRepeats {
       Tensor inner = result("swiglu", i, m.config.inner());
       kernels.add(() -> ops.rmsNorm(first, x, w.attentionNorm(), 1e-5f, rows));
       kernels.add(() -> ops.linear(qkv, first, w.qkv(), rows));
-      kernels.add(
-          () ->
-              ops.ropeAttention(attended, qkv, angles, m.step, m.cache, layer, shape, false, rows));
+      kernels.add(() -> ops.ropeAttention(attended, qkv, how, m.step, m.cache, layer, shape, rows));
       kernels.add(() -> ops.linearAdd(x, attended, w.o(), rows));
       kernels.add(() -> ops.rmsNorm(second, x, w.ffnNorm(), 1e-5f, rows));
       kernels.add(() -> ops.swiGlu(inner, second, w.gateUp(), rows));

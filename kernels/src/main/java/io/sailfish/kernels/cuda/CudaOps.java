@@ -4,6 +4,7 @@ import io.sailfish.kernels.AttentionShape;
 import io.sailfish.kernels.IntTensor;
 import io.sailfish.kernels.KernelException;
 import io.sailfish.kernels.KvCache;
+import io.sailfish.kernels.LayerAttention;
 import io.sailfish.kernels.Ops;
 import io.sailfish.kernels.StepInputs;
 import io.sailfish.kernels.Tensor;
@@ -184,23 +185,26 @@ final class CudaOps implements Ops {
   @Override
   public void ropeAppend(
       Tensor qkv,
-      Tensor cosSin,
+      LayerAttention how,
       StepInputs step,
       KvCache cache,
       int layer,
       AttentionShape shape,
-      boolean interleaved,
       int rows) {
     String op = "ropeAppend";
+    if (!how.isPlain()) {
+      Ops.super.ropeAppend(qkv, how, step, cache, layer, shape, rows);
+      return;
+    }
     CudaKvCache kv = CudaChecks.cache(op, cache, layer, shape);
     CudaTensor own = CudaChecks.half(op, "qkv", qkv, rows, shape.qkvCols());
-    CudaTensor table = CudaChecks.exact(op, "cosSin", cosSin, 1, shape.headDim());
+    CudaTensor table = CudaChecks.exact(op, "cosSin", how.cosSin(), 1, shape.headDim());
     long positions = CudaChecks.ints(op, "positions", step.positions(), rows);
     long slots = CudaChecks.ints(op, "slots", step.slots(), rows);
     if (rows > 0) {
       RopeInputs inputs = new RopeInputs(table.address(), positions, slots, kv.layerAddress(layer));
       int mode = RowKernels.ROTATE | RowKernels.APPEND;
-      RowKernels.rope(stream(), in(op, own, rows), inputs, shape, interleaved, mode, rows);
+      RowKernels.rope(stream(), in(op, own, rows), inputs, shape, how.interleaved(), mode, rows);
     }
   }
 
@@ -229,20 +233,20 @@ final class CudaOps implements Ops {
   public void ropeAttention(
       Tensor y,
       Tensor qkv,
-      Tensor cosSin,
+      LayerAttention how,
       StepInputs step,
       KvCache cache,
       int layer,
       AttentionShape shape,
-      boolean interleaved,
       int rows) {
-    if (prompt || !backend.recording() || !Attention.rotates(shape)) {
-      Ops.super.ropeAttention(y, qkv, cosSin, step, cache, layer, shape, interleaved, rows);
+    if (prompt || !backend.recording() || !Attention.rotates(shape) || !how.isPlain()) {
+      Ops.super.ropeAttention(y, qkv, how, step, cache, layer, shape, rows);
       return;
     }
-    CudaTensor table = CudaChecks.exact("ropeAttention", "cosSin", cosSin, 1, shape.headDim());
+    CudaTensor table =
+        CudaChecks.exact("ropeAttention", "cosSin", how.cosSin(), 1, shape.headDim());
     CudaChecks.ints("ropeAttention", "slots", step.slots(), rows);
-    Attention.Rotation rotation = new Attention.Rotation(table.address(), interleaved);
+    Attention.Rotation rotation = new Attention.Rotation(table.address(), how.interleaved());
     attend(y, qkv, cache, layer, step, shape, rows, rotation);
   }
 

@@ -4,11 +4,14 @@ import io.sailfish.kernels.AttentionShape;
 import io.sailfish.kernels.Backend;
 import io.sailfish.kernels.IntTensor;
 import io.sailfish.kernels.KvCache;
+import io.sailfish.kernels.LayerAttention;
 import io.sailfish.kernels.Ops;
 import io.sailfish.kernels.StepInputs;
 import io.sailfish.kernels.Tensor;
 import io.sailfish.kernels.Weight;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -24,7 +27,7 @@ public final class LlamaModel {
   private final Ops ops;
   private final Ops promptOps;
   private final KvCache cache;
-  private final Tensor cosSin; // [context, headDim]
+  private final List<LayerAttention> attentions = new ArrayList<>(); // by layer
   private final Tensor x; // [rows, hidden] residual stream
   private final Tensor normed; // [rows, hidden]
   private final Tensor qkv; // [rows, (heads + 2 kvHeads) headDim]
@@ -76,7 +79,6 @@ public final class LlamaModel {
     this.ops = backend.ops();
     this.promptOps = backend.promptOps();
     this.cache = cache;
-    this.cosSin = RopeTable.make(backend, config.rope(), shape.headDim(), sizes.context());
     this.x = backend.floats(rows, config.hidden(), "residual stream");
     this.normed = backend.floats(rows, config.hidden(), "normed rows");
     this.qkv = backend.floats(rows, shape.qkvCols(), "q|k|v rows");
@@ -88,7 +90,10 @@ public final class LlamaModel {
         sizes.decodeRows() == 0
             ? null
             : backend.exact(sizes.decodeRows(), config.vocabulary(), "logits of decoding rows");
-    for (LlamaWeights.Layer w : weights.layers()) {
+    Tensor cosSin = RopeTable.make(backend, config.rope(), shape.headDim(), sizes.context());
+    for (int i = 0; i < config.layers(); i++) {
+      LlamaWeights.Layer w = weights.layers().get(i);
+      attentions.add(attention(config, cosSin, w.extras(), i));
       if (w.down() != null) {
         inner.computeIfAbsent(
             w.down().cols(), cols -> backend.floats(rows, cols, "feed-forward rows"));
@@ -98,6 +103,18 @@ public final class LlamaModel {
             reorders.cols(), cols -> backend.floats(rows, cols, "reordered inputs"));
       }
     }
+  }
+
+  private static LayerAttention attention(
+      ModelConfig config, Tensor cosSin, LlamaWeights.Extras extras, int layer) {
+    return new LayerAttention(
+        cosSin,
+        config.rope().interleaved(),
+        extras.qkvBias(),
+        extras.qNorm(),
+        extras.kNorm(),
+        config.normEps(),
+        config.variant().window(layer));
   }
 
   /**
@@ -143,15 +160,9 @@ public final class LlamaModel {
   private void layer(Ops ops, int i, StepInputs step, int rows) {
     LlamaWeights.Layer w = weights.layers().get(i);
     if (w.qkv() != null) {
-      if (config.variant().window(i) == 0) {
-        project(ops, w, rows);
-        boolean interleaved = config.rope().interleaved();
-        AttentionShape shape = config.attention();
-        ops.ropeAttention(attended, qkv, cosSin, step, cache, i, shape, interleaved, rows);
-      } else {
-        keysAndValues(ops, i, step, rows);
-        attend(ops, i, step, rows);
-      }
+      project(ops, w, rows);
+      AttentionShape shape = config.attention();
+      ops.ropeAttention(attended, qkv, attentions.get(i), step, cache, i, shape, rows);
       addOutput(ops, x, attended, w, rows);
     }
     feedForward(ops, x, w, rows);
@@ -164,21 +175,13 @@ public final class LlamaModel {
       return;
     }
     project(ops, w, rows);
-    boolean interleaved = config.rope().interleaved();
-    ops.ropeAppend(qkv, cosSin, step, cache, i, config.attention(), interleaved, rows);
+    ops.ropeAppend(qkv, attentions.get(i), step, cache, i, config.attention(), rows);
   }
 
-  /** Queries, keys and values of the normed rows. */
+  /** What the normed rows' queries, keys and values are made of. */
   private void project(Ops ops, LlamaWeights.Layer w, int rows) {
     ops.rmsNorm(normed, x, w.attentionNorm(), config.normEps(), rows);
     ops.linear(qkv, inOrder(ops, normed, w.extras().qkvOrder(), rows), w.qkv(), rows);
-    if (w.extras().qkvBias() != null) {
-      ops.addBias(qkv, w.extras().qkvBias(), rows);
-    }
-    if (w.extras().qNorm() != null) {
-      Tensor qNorm = w.extras().qNorm();
-      ops.headNorm(qkv, qNorm, w.extras().kNorm(), config.normEps(), config.attention(), rows);
-    }
   }
 
   /** The rest of the last layer and the output head, for the wanted rows alone. */
@@ -209,7 +212,7 @@ public final class LlamaModel {
 
   private void attend(Ops ops, int layer, StepInputs step, int rows) {
     AttentionShape shape = config.attention();
-    int window = config.variant().window(layer);
+    int window = attentions.get(layer).window();
     if (window == 0) {
       ops.attention(attended, qkv, cache, layer, step, shape, rows);
     } else {

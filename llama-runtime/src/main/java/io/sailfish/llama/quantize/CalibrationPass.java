@@ -2,6 +2,7 @@ package io.sailfish.llama.quantize;
 
 import io.sailfish.kernels.IntTensor;
 import io.sailfish.kernels.KvCache;
+import io.sailfish.kernels.LayerAttention;
 import io.sailfish.kernels.Ops;
 import io.sailfish.kernels.StepInputs;
 import io.sailfish.kernels.Tensor;
@@ -216,22 +217,16 @@ final class CalibrationPass {
 
   private Tensor attend(Tensor attended, Tensor x, int rows) {
     ops.linear(qkv, norm(x, vectors.attentionNorm(), rows), qkvWeight, rows);
-    if (vectors.qkvBias() != null) {
-      ops.addBias(qkv, vectors.qkvBias(), rows);
-    }
-    if (vectors.qNorm() != null) {
-      ops.headNorm(
-          qkv, vectors.qNorm(), vectors.kNorm(), config.normEps(), config.attention(), rows);
-    }
-    StepInputs step = step(rows);
-    boolean interleaved = config.rope().interleaved();
-    ops.ropeAppend(qkv, cosSin, step, cache, 0, config.attention(), interleaved, rows);
-    if (vectors.window() == 0) {
-      ops.attention(attended, qkv, cache, 0, step, config.attention(), rows);
-    } else {
-      ops.slidingAttention(
-          attended, qkv, cache, 0, step, config.attention(), vectors.window(), rows);
-    }
+    LayerAttention how =
+        new LayerAttention(
+            cosSin,
+            config.rope().interleaved(),
+            vectors.qkvBias(),
+            vectors.qNorm(),
+            vectors.kNorm(),
+            config.normEps(),
+            vectors.window());
+    ops.ropeAttention(attended, qkv, how, step(rows), cache, 0, config.attention(), rows);
     return attended;
   }
 
