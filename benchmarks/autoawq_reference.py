@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Quantises a Llama folder with AutoAWQ, on a card if there is one, and writes it back as an fp32 folder of the dequantised weights.
+"""Quantises a Llama folder with AutoAWQ on a card and writes it back as an fp32 folder of the dequantised weights.
 
 Usage: autoawq_reference.py MODEL_DIR CALIBRATION.txt SAMPLES BITS GROUP OUT_DIR
 Needs autoawq (its sources suffice), torch, transformers, datasets. The algorithm is the tool's class AwqQuantizer with the defaults of its
 quantize() (zero points, duo scaling, clipping), searching in fp32; weights are rounded by the tool's own function, with scales in 16 bits as its
-packed format has them. The group has to divide the inputs: the tool takes no shorter last group.
+packed format has them. The group has to divide the inputs: the tool takes no shorter last group. On a CPU its search loses the weights: what it
+means to keep of them before each trial is the tensor that the trial multiplies.
 """
 import importlib
 import importlib.util
@@ -58,9 +59,12 @@ class LlamaShape:
 
 source, text, samples, bits, group, out = sys.argv[1:]
 samples = int(samples)
+if not torch.cuda.is_available():
+    sys.exit("needs a card: see above")
 tokenizer = AutoTokenizer.from_pretrained(source)
 ids = tokenizer(pathlib.Path(text).read_text(), add_special_tokens=False)["input_ids"]
-model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32).to("cuda" if torch.cuda.is_available() else "cpu")
+model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32).to("cuda")
+model.config.use_cache = False  # a cache would hand every trial the keys of those before it
 quantizer = AwqQuantizer(
     LlamaShape, model, tokenizer, int(bits), int(group), True, "gemm", [ids[i * LENGTH : (i + 1) * LENGTH] for i in range(samples)], "", "",
     duo_scaling=True, export_compatible=True, apply_clip=True, max_calib_samples=samples, max_calib_seq_len=LENGTH)
