@@ -13,7 +13,13 @@ import java.util.Arrays;
  */
 final class PagedAttention {
   /** Query rows (tokens times heads of a group) that share one pass over keys and values. */
-  private static final int TARGET_ROWS = 12;
+  private static final int LEAST_ROWS = 12;
+
+  /** The same where positions are few: a pass copies keys and values, which many rows share. */
+  private static final int MOST_ROWS = 48;
+
+  /** Scores of such rows, 256 KiB: they should stay in the second-level cache. */
+  private static final int SCORES = 1 << 16;
 
   private final PanelMath math;
   private final Parallel parallel;
@@ -81,7 +87,6 @@ final class PagedAttention {
   /** Splits the rows into runs of one sequence with ascending positions, a few rows each. */
   private int group(Call call, int rows) {
     int perKvHead = call.cache.shape.heads() / call.cache.shape.kvHeads();
-    int most = Math.max(1, TARGET_ROWS / perKvHead);
     if (groupStarts.length < rows + 1) {
       groupStarts = new int[rows + 1];
     }
@@ -90,7 +95,7 @@ final class PagedAttention {
     for (int r = 1; r <= rows; r++) {
       boolean ends =
           r == rows
-              || r - start == most
+              || r - start == most(call.positions[start], perKvHead)
               || call.sequences[r] != call.sequences[start]
               || call.positions[r] <= call.positions[r - 1];
       if (ends) {
@@ -100,6 +105,12 @@ final class PagedAttention {
       }
     }
     return groups;
+  }
+
+  /** Rows of a group that starts at a position. */
+  private static int most(int position, int perKvHead) {
+    int queries = Math.max(LEAST_ROWS, Math.min(MOST_ROWS, SCORES / (position + 1)));
+    return Math.max(1, queries / perKvHead);
   }
 
   private void attend(Call call, int firstRow, int endRow, int kvHead, Scratch own) {

@@ -80,11 +80,11 @@ final class GridFitter {
       return;
     }
     float bestShare = 1;
-    double least = error(row, first, end);
+    double least = error(row, first, end, Double.POSITIVE_INFINITY);
     for (int step = 1; step <= CLIP_STEPS; step++) {
       float share = 1 - step * CLIP_STEP;
       set(at, share * low, share * high);
-      double error = error(row, first, end);
+      double error = error(row, first, end, least);
       if (error < least) {
         least = error;
         bestShare = share;
@@ -115,10 +115,11 @@ final class GridFitter {
     return TwoByteFloat.F16.decode(TwoByteFloat.F16.encode(value));
   }
 
-  private double error(int row, int first, int end) {
+  /** Squared error of a group; as soon as it is no less than {@code most}, only some of it. */
+  private double error(int row, int first, int end, double most) {
     double sum = 0;
     int at = row * fitted.groups() + first / group;
-    for (int c = first; c < end; c++) {
+    for (int c = first; c < end && sum < most; c++) {
       float weight = matrix.values()[row * matrix.cols() + c];
       int code = fitted.nearestInGroup(row, at, weight);
       double error = weight - fitted.valueInGroup(row, at, code);

@@ -55,7 +55,9 @@ final class LayerQuantizer {
       Hessian hessian = moments(stage, pass);
       Map<String, WeightSource> done = stage(stage.matrices(layer), hessian);
       out.putAll(done);
-      pass.apply(stage, weight(stage, layer, done));
+      if (stage != Stage.DOWN || layer + 1 < config.layers()) {
+        pass.apply(stage, weight(stage, layer, done));
+      }
     }
     return out;
   }
