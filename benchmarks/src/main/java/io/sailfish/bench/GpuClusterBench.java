@@ -106,8 +106,7 @@ public final class GpuClusterBench {
                 .formatted(rows, factors.size())
             + " io.sailfish.bench.gpu.RandomGguf",
         List.of(
-            new BenchmarkResult.Figure("spark.gpu.scaling.executors2", median(factors), factors),
-            new BenchmarkResult.Figure("determinism.gpu.differing_rows", differing, null)),
+            new BenchmarkResult.Figure("spark.gpu.scaling.executors2", median(factors), factors)),
         List.of(
             new BenchmarkResult.Table(
                 "A SQL job on one and two executors with a card each, Llama 8B shapes",
@@ -116,7 +115,7 @@ public final class GpuClusterBench {
                         + " is from jobs with as many rows for each executor; the last line is the"
                         + " smaller job on two. %d of %d rows had another answer on two executors than on one.")
                     .formatted(PROMPT_CHARS, TOKENS, PARTITIONS, CORES, differing, compared),
-                List.of("executors", "rows", "seconds", "rows/s"),
+                List.of("executors", "rows", "seconds", "rows/s", "differing rows"),
                 table)));
   }
 
@@ -154,6 +153,7 @@ public final class GpuClusterBench {
   private double rate(SparkSession spark, int executors, int total, long round) {
     List<String> prompts = prompts(total, round);
     double seconds = job(spark, executors, prompts);
+    long before = differing;
     for (Row row : spark.read().parquet(folder.resolve("out").toString()).collectAsList()) {
       String answer = row.getString(1);
       String known = answers.putIfAbsent(row.getString(0), answer);
@@ -179,7 +179,8 @@ public final class GpuClusterBench {
             Integer.toString(executors),
             Integer.toString(total),
             "%.2f".formatted(seconds),
-            "%.1f".formatted(total / seconds)));
+            "%.1f".formatted(total / seconds),
+            Long.toString(differing - before)));
     System.out.println(table.get(table.size() - 1));
     return total / seconds;
   }

@@ -35,6 +35,15 @@ public final class CudaDevice implements AutoCloseable {
     return CudaDriver.availability();
   }
 
+  /** Cards that this process sees; 0 where none can be used. */
+  public static int count() {
+    int[] count = new int[1];
+    if (availability().available()) {
+      new DeviceFaults().check(JCudaDriver.cuDeviceGetCount(count), "cuDeviceGetCount");
+    }
+    return count[0];
+  }
+
   /** Opens a card by its number and makes it current for this thread. */
   public static CudaDevice open(int ordinal) {
     return open(ordinal, false);

@@ -1,0 +1,30 @@
+package io.sailfish.bench.gpu;
+
+import io.sailfish.llama.engine.GenerationRequest;
+import io.sailfish.llama.engine.SamplingParams;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.IntStream;
+
+/** Requests of random ids and mixed lengths, a third of which start alike. */
+final class SeededRequests {
+  private static final int SHARED = 80;
+
+  private SeededRequests() {}
+
+  /** Prompts of 20 to 600 tokens, most of them short, and answers of 8 to 48. */
+  static List<GenerationRequest> greedy(int count, int vocabulary) {
+    Random random = new Random(23);
+    int[] shared = random.ints(SHARED, 0, vocabulary).toArray();
+    List<GenerationRequest> requests = new ArrayList<>(count);
+    for (int i = 0; i < count; i++) {
+      int own = 20 + random.nextInt(i % 8 == 0 ? 500 : 120);
+      IntStream prompt = random.ints(own, 0, vocabulary);
+      int[] ids = (i % 3 == 0 ? IntStream.concat(IntStream.of(shared), prompt) : prompt).toArray();
+      int answer = 8 + random.nextInt(41);
+      requests.add(GenerationRequest.generate(ids, SamplingParams.greedy(answer)));
+    }
+    return requests;
+  }
+}
