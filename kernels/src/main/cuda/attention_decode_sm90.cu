@@ -7,6 +7,8 @@
 //   qkv is as the product left it; q is rotated here, the row's own key and value go to the cache at slots[row] (none if negative) and are used from here, with the
 //   bits of rope_append.cu. Then positions, slots, tables and the keys of all earlier tokens were there before this graph began and are read before the kernel ahead
 //   has ended, and no two rows are of one sequence.
+//   Entries attention_decode_variant_dD also add biases and norm heads ahead of the rotation (ops/rope.cuh; null: not), and with window > 0 a row sees its last `window`
+//   positions alone: blocks of 16 tokens ahead of them are not read, and "the sequence" below is what the row's blocks hold from the first such block on.
 // Work: a block has one row, one kv head (up to 8 of its query heads) and one span of the sequence. A row of up to 1024 tokens has S = 1 span, a longer one min(64, ceil(tokens / 512)); of
 //   its B blocks of 16 tokens span i has [i B / S, (i + 1) B / S): functions of the row alone. Warp w of four has the blocks w, w + 4, ... of the span and
 //   a running softmax of its own; the warps are added in order, then the spans in order by the last block of the row to arrive. So a row's bits depend on nothing but the row.
@@ -31,6 +33,8 @@ struct DecodeAttention {
   int* arrivals;
   int stride, tileRows, heads, kvHeads, headDim, interleaved, ring;
   float scale;
+  Variant variant;
+  int window;
 };
 
 // A warp's 16 tokens at a time: scores s = {(token, head), (token, head + 1), (token + 8, head), (token + 8, head + 1)}, token = lane / 4, head = 2 * (lane % 4);
@@ -45,8 +49,8 @@ template <int DIM> struct HeadColumns {
     return t;
   }
 
-  // `tokens` of the block at `keys` count.
-  __device__ __forceinline__ void add(const uint32_t (&q)[H::STEPS][2], uint32_t keys, int tokens, float scale, int lane) {
+  // Tokens first .. tokens - 1 of the block at `keys` count.
+  template <bool WINDOW> __device__ __forceinline__ void add(const uint32_t (&q)[H::STEPS][2], uint32_t keys, int first, int tokens, float scale, int lane) {
     float s[4] = {}, odd[4] = {};  // two sums: half the way through the tensor core's latency
 #pragma unroll
     for (int i = 0; i < H::STEPS; i++) {
@@ -62,6 +66,8 @@ template <int DIM> struct HeadColumns {
     const int token = lane >> 2;
     if (token >= tokens) s[0] = s[1] = NEGATIVE;
     if (token + 8 >= tokens) s[2] = s[3] = NEGATIVE;
+    if (WINDOW && token < first) s[0] = s[1] = NEGATIVE;
+    if (WINDOW && token + 8 < first) s[2] = s[3] = NEGATIVE;
     float shrink[2];
 #pragma unroll
     for (int h = 0; h < 2; h++) {
@@ -70,7 +76,7 @@ template <int DIM> struct HeadColumns {
       for (int lanes = 4; lanes < 32; lanes *= 2) top = fmaxf(top, __shfl_xor_sync(~0u, top, lanes));
       top = fmaxf(top, largest[h]);
       const float base = top == NEGATIVE ? 0.f : top * scale;
-      shrink[h] = powerOfTwo(largest[h] * scale - base);
+      shrink[h] = powerOfTwo(fmaf(largest[h], scale, -base));
       largest[h] = top;
       s[h] = powerOfTwo(fmaf(s[h], scale, -base)), s[2 + h] = powerOfTwo(fmaf(s[2 + h], scale, -base));
       sum[h] = fmaf(sum[h], shrink[h], s[h] + s[2 + h]);
@@ -112,20 +118,55 @@ template <int DIM> struct Queries {
     }
   }
   static __device__ __forceinline__ float2 both(uint32_t pair) { return __half22float2(*reinterpret_cast<const __half2*>(&pair)); }
-  __device__ __forceinline__ void rotate(uint32_t (&q)[H::STEPS][2], int interleaved) const {
-    if (interleaved) {
+  // Biases and norms of the lane's pieces; `bias`: of its head.
+  static __device__ __forceinline__ void prepare(float2 (&v)[H::TILES], const float* bias, const float* norm, float eps, int lane) {
+    const int column = 2 * (lane & 3);
+    if (bias)
 #pragma unroll
       for (int p = 0; p < H::TILES; p++) {
-        const float2 v = both(q[p / 2][p % 2]), t = turn(v.x, v.y, cosines[p], sines[p]);
+        const float2 b = *(const float2*)(bias + 8 * p + column);
+        v[p].x = __fadd_rn(v[p].x, b.x), v[p].y = __fadd_rn(v[p].y, b.y);
+      }
+    if (!norm) return;
+    float sum = 0.f;
+#pragma unroll
+    for (int j = 0; j < H::STEPS; j++) {
+      float pair = squares(v[j].x, v[j].y, v[j + H::STEPS].x, v[j + H::STEPS].y);
+      pair = __fadd_rn(pair, __shfl_xor_sync(~0u, pair, 1));
+      pair = __fadd_rn(pair, __shfl_xor_sync(~0u, pair, 2));
+      sum = j ? __fadd_rn(sum, pair) : pair;
+    }
+    const float scale = headScale(sum, DIM, eps);
+#pragma unroll
+    for (int p = 0; p < H::TILES; p++) {
+      const float2 w = *(const float2*)(norm + 8 * p + column);
+      v[p].x = normed(v[p].x, scale, w.x), v[p].y = normed(v[p].y, scale, w.y);
+    }
+  }
+  // `head`: the lane's, or any of its group where it has none.
+  template <bool VARIANT> __device__ __forceinline__ void rotate(uint32_t (&q)[H::STEPS][2], const DecodeAttention& s, int head, int lane) const {
+    [[maybe_unused]] float2 prepared[VARIANT ? H::TILES : 1];
+    if constexpr (VARIANT) {
+#pragma unroll
+      for (int p = 0; p < H::TILES; p++) prepared[p] = both(q[p / 2][p % 2]);
+      prepare(prepared, s.variant.bias ? s.variant.bias + head * DIM : nullptr, s.variant.qNorm, s.variant.eps, lane);
+    }
+    auto value = [&](int p) {
+      if constexpr (VARIANT) return prepared[p];
+      else return both(q[p / 2][p % 2]);
+    };
+    if (s.interleaved) {
+#pragma unroll
+      for (int p = 0; p < H::TILES; p++) {
+        const float2 v = value(p), t = turn(v.x, v.y, cosines[p], sines[p]);
         q[p / 2][p % 2] = packHalves(t.x, t.y);
       }
       return;
     }
 #pragma unroll
     for (int p = 0; p < H::STEPS; p++) {
-      uint32_t &first = q[p / 2][p % 2], &second = q[(p + H::STEPS) / 2][(p + H::STEPS) % 2];
-      const float2 a = both(first), b = both(second), u = turn(a.x, b.x, cosines[2 * p], sines[2 * p]), v = turn(a.y, b.y, cosines[2 * p + 1], sines[2 * p + 1]);
-      first = packHalves(u.x, v.x), second = packHalves(u.y, v.y);
+      const float2 a = value(p), b = value(p + H::STEPS), u = turn(a.x, b.x, cosines[2 * p], sines[2 * p]), v = turn(a.y, b.y, cosines[2 * p + 1], sines[2 * p + 1]);
+      q[p / 2][p % 2] = packHalves(u.x, v.x), q[(p + H::STEPS) / 2][(p + H::STEPS) % 2] = packHalves(u.y, v.y);
     }
   }
 };
@@ -144,9 +185,30 @@ template <int DIM> struct OwnToken {
     first.bits = loadFresh((const uint4*)qkv.piece(row, hasKey(lane) ? key : value));
     second.bits = loadFresh((const uint4*)qkv.piece(row, hasKey(lane) ? key + H::STEPS : value));
   }
+  // Biases, norm and rotation, of a whole warp.
+  __device__ __forceinline__ void prepare(const DecodeAttention& s, const float* angles, int kvHead, int lane) {
+    float a[8], b[8];
+    first.unpack(a), second.unpack(b);
+    if (s.variant.bias) {
+      const float* keyBias = s.variant.bias + (s.heads + kvHead) * DIM + 8 * lane;
+      if (hasKey(lane)) add8(a, keyBias), add8(b, keyBias + DIM / 2);
+      if (hasValue(lane)) add8(a, s.variant.bias + (s.heads + s.kvHeads + kvHead) * DIM + 8 * (lane - 16));
+    }
+    if (s.variant.kNorm) {
+      const float pair = pairSquares(a, b);
+      float sum = __shfl_sync(~0u, pair, 0);
+#pragma unroll
+      for (int j = 1; j < H::STEPS; j++) sum = __fadd_rn(sum, __shfl_sync(~0u, pair, j));
+      const float scale = headScale(sum, DIM, s.variant.eps), *weight = s.variant.kNorm + 8 * lane;
+      if (hasKey(lane)) norm8(a, scale, weight), norm8(b, scale, weight + DIM / 2);
+    }
+    if (hasKey(lane)) rotateElements(a, b, angles, DIM / 2, lane, s.interleaved);
+    first = Piece::pack(a), second = Piece::pack(b);
+  }
   // To `fresh`, key pieces before value pieces, and to the cache.
-  __device__ __forceinline__ void put(const DecodeAttention& s, uint4* fresh, const float* angles, int kvHead, int slot, int lane) {
-    if (hasKey(lane)) rotatePieces(first, second, angles, DIM / 2, lane, s.interleaved);
+  template <bool VARIANT> __device__ __forceinline__ void put(const DecodeAttention& s, uint4* fresh, const float* angles, int kvHead, int slot, int lane) {
+    if (VARIANT) prepare(s, angles, kvHead, lane);
+    else if (hasKey(lane)) rotatePieces(first, second, angles, DIM / 2, lane, s.interleaved);
     uint16_t* to = s.cache + ((int64_t)(slot / KV_TOKENS) * s.kvHeads + kvHead) * (H::BLOCK_BYTES / 2) + slot % KV_TOKENS * 8;
     const int piece = hasKey(lane) ? lane : H::TILES + lane - 16;
     if (hasKey(lane) || hasValue(lane)) fresh[piece] = first.bits;
@@ -180,7 +242,7 @@ template <int DIM> __device__ __forceinline__ void addSpans(const DecodeAttentio
   }
 }
 
-template <int DIM> __device__ __forceinline__ void attend(const DecodeAttention& s) {
+template <int DIM, bool VARIANT> __device__ __forceinline__ void attend(const DecodeAttention& s) {
   using H = Head<DIM>;
   extern __shared__ __align__(128) unsigned char shared[];
   __shared__ uint64_t arrived[WARPS][MOST_SLOTS];
@@ -200,7 +262,9 @@ template <int DIM> __device__ __forceinline__ void attend(const DecodeAttention&
     barrierInit(sharedAddress(&arrived[tid / MOST_SLOTS][tid % MOST_SLOTS]), 1);
     barrierInitFence();
   }
-  const int spans = length <= WHOLE ? min(length, 1) : min(MAX_SPANS, (length + SPAN - 1) / SPAN), allBlocks = (length + KV_TOKENS - 1) / KV_TOKENS;
+  const int begin = VARIANT && s.window > 0 ? max(0, length - s.window) : 0, passed = begin / KV_TOKENS;  // blocks that lie ahead of the window
+  const int tokens = length - passed * KV_TOKENS, allBlocks = (tokens + KV_TOKENS - 1) / KV_TOKENS;
+  const int spans = tokens <= WHOLE ? min(tokens, 1) : min(MAX_SPANS, (tokens + SPAN - 1) / SPAN);
   if ((int)blockIdx.x >= spans) {  // also a row without tokens
     if (rotates) awaitPredecessor();
     if (length <= 0 && blockIdx.x == 0)
@@ -211,7 +275,7 @@ template <int DIM> __device__ __forceinline__ void attend(const DecodeAttention&
     return;
   }
   __syncthreads();
-  const int firstBlock = blockIdx.x * allBlocks / spans + warp, endBlock = (blockIdx.x + 1) * allBlocks / spans;
+  const int firstBlock = passed + blockIdx.x * allBlocks / spans + warp, endBlock = passed + (blockIdx.x + 1) * allBlocks / spans;
   const int mine = (endBlock - firstBlock + WARPS - 1) / WARPS;
   const int* table = s.blockTables + (int64_t)sequence * s.stride + firstBlock;
   const uint32_t store = sharedAddress(shared) + warp * s.ring * H::BLOCK_BYTES, bars = sharedAddress(&arrived[warp]);
@@ -225,7 +289,7 @@ template <int DIM> __device__ __forceinline__ void attend(const DecodeAttention&
       bulkCopy(store + slot * H::BLOCK_BYTES, s.cache + ((int64_t)block * s.kvHeads + kvHead) * (H::BLOCK_BYTES / 2), H::BLOCK_BYTES, bars + slot * 8);
     }
   };
-  const bool hasNewest = mine > 0 && firstBlock + (mine - 1) * WARPS == allBlocks - 1;
+  const bool hasNewest = mine > 0 && firstBlock + (mine - 1) * WARPS == passed + allBlocks - 1;
   const float* angles = s.cosSin + (int64_t)(length - 1) * DIM;
   Queries<DIM> queries;
   OwnToken<DIM> own;
@@ -249,8 +313,8 @@ template <int DIM> __device__ __forceinline__ void attend(const DecodeAttention&
   }
   for (; brought < min(s.ring, mine); brought++) bring(brought, brought);
   if (rotates) {
-    queries.rotate(q, s.interleaved);
-    if (hasNewest) own.put(s, fresh, angles, kvHead, slot, lane);
+    queries.template rotate<VARIANT>(q, s, firstHead + min(lane >> 2, numHeads - 1), lane);
+    if (hasNewest) own.template put<VARIANT>(s, fresh, angles, kvHead, slot, lane);
   }
   HeadColumns<DIM> work;
   auto tokensOf = [&](int i) { return length - (firstBlock + i * WARPS) * KV_TOKENS; };
@@ -269,7 +333,7 @@ template <int DIM> __device__ __forceinline__ void attend(const DecodeAttention&
   for (int i = 0; i < mine; i++) {
     barrierWait(bars + place * 8, parity);
     if (i == mine - 1) complete(i, place);
-    work.add(q, store + place * H::BLOCK_BYTES, tokensOf(i), s.scale, lane);
+    work.template add<VARIANT>(q, store + place * H::BLOCK_BYTES, begin - (firstBlock + i * WARPS) * KV_TOKENS, tokensOf(i), s.scale, lane);
     __syncwarp();  // the warp has read the slot
     if (i + s.ring < mine) bring(i + s.ring, place);
     if (++place == s.ring) place = 0, parity ^= 1;
@@ -329,19 +393,23 @@ template <int DIM> __device__ __forceinline__ void attend(const DecodeAttention&
   if (isLast) addSpans<DIM>(s, y, row, firstHead, numHeads, spans);
 }
 
-#define DECODE_ENTRY(dim)                                                                                                                                       \
-  extern "C" __global__ void __launch_bounds__(128) attention_decode_d##dim(                                                                                    \
-      uint16_t* y, const uint16_t* qkv, uint16_t* cache, const int* positions, const int* rowSequences, const int* blockTables, const float* cosSin,              \
-      const int* slots, float* partials, int* arrivals, int stride, int tileRows, int heads, int kvHeads, int headDim, int interleaved, int ring, float scale) {  \
-    attend<dim>({y, qkv, cache, positions, rowSequences, blockTables, cosSin, slots, partials, arrivals, stride, tileRows, heads, kvHeads, headDim, interleaved,  \
-                 ring, scale});                                                                                                                                 \
+#define DECODE_PARAMETERS                                                                                                                                        \
+  uint16_t *y, const uint16_t *qkv, uint16_t *cache, const int *positions, const int *rowSequences, const int *blockTables, const float *cosSin, const int *slots,  \
+      float *partials, int *arrivals, int stride, int tileRows, int heads, int kvHeads, int headDim, int interleaved, int ring, float scale
+#define DECODE_ARGUMENTS \
+  y, qkv, cache, positions, rowSequences, blockTables, cosSin, slots, partials, arrivals, stride, tileRows, heads, kvHeads, headDim, interleaved, ring, scale
+#define DECODE_ENTRIES(dim)                                                                                                                            \
+  extern "C" __global__ void __launch_bounds__(128) attention_decode_d##dim(DECODE_PARAMETERS) { attend<dim, false>({DECODE_ARGUMENTS}); }               \
+  extern "C" __global__ void __launch_bounds__(128) attention_decode_variant_d##dim(DECODE_PARAMETERS, const float* bias, const float* qNorm,             \
+                                                                                  const float* kNorm, float eps, int window) {                         \
+    attend<dim, true>({DECODE_ARGUMENTS, {bias, qNorm, kNorm, eps}, window});                                                                            \
   }
 
-DECODE_ENTRY(16)
-DECODE_ENTRY(32)
-DECODE_ENTRY(48)
-DECODE_ENTRY(64)
-DECODE_ENTRY(80)
-DECODE_ENTRY(96)
-DECODE_ENTRY(112)
-DECODE_ENTRY(128)
+DECODE_ENTRIES(16)
+DECODE_ENTRIES(32)
+DECODE_ENTRIES(48)
+DECODE_ENTRIES(64)
+DECODE_ENTRIES(80)
+DECODE_ENTRIES(96)
+DECODE_ENTRIES(112)
+DECODE_ENTRIES(128)

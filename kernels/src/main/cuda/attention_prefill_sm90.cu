@@ -5,6 +5,8 @@
 //   one block are computed one sequence after the other.
 //   Keys and values come 64 tokens at a time from position 0 on, two tiles in flight. The tiles' edges are positions of the sequence, so a row's bits do not depend on
 //   where its prompt was cut or who shares the block: a tile beyond a row's position leaves the row's sums as they are, exactly.
+//   Entries attention_prefill_window_dD: a row sees its last `window` positions alone, tiles ahead of all rows' windows are not read, and one ahead of a row's leaves
+//   the row's sums at zero, exactly.
 // Grid: (ceil(rows / 64), heads). Block: 128. Dynamic shared memory: 2 * 4 * 2 * D * 32 bytes.
 // sm_90: bulk copies; the products are wgmma, keys and values as they stand in the cache. Three blocks a multiprocessor: while one is at its softmax, others multiply.
 #include "ops/attention.cuh"
@@ -18,9 +20,10 @@ struct PrefillAttention {
   const int *positions, *rowSequences, *blockTables;
   int stride, rows, tileRows, heads, kvHeads, headDim;
   float scale;
+  int window;
 };
 
-template <int DIM> struct PrefillTile {
+template <int DIM, bool WINDOW> struct PrefillTile {
   using H = Head<DIM>;
   static constexpr int STAGE_BYTES = BLOCKS * H::BLOCK_BYTES;
   const PrefillAttention& s;
@@ -67,7 +70,7 @@ template <int DIM> struct PrefillTile {
     for (int n = 0; n < 2 * BLOCKS; n++)
 #pragma unroll
       for (int e = 0; e < 4; e++)
-        if (token + n * 8 + (e & 1) > last[e >> 1]) scores[n][e] = NEGATIVE;
+        if (token + n * 8 + (e & 1) > last[e >> 1] || (WINDOW && token + n * 8 + (e & 1) <= last[e >> 1] - s.window)) scores[n][e] = NEGATIVE;
     float shrink[2];
     softmax.add(scores, s.scale, shrink);
 #pragma unroll
@@ -85,7 +88,7 @@ template <int DIM> struct PrefillTile {
   }
 };
 
-template <int DIM> __device__ __forceinline__ void attend(const PrefillAttention& s) {
+template <int DIM, bool WINDOW> __device__ __forceinline__ void attend(const PrefillAttention& s) {
   using H = Head<DIM>;
   extern __shared__ __align__(128) unsigned char shared[];
   __shared__ uint64_t full[STAGES];
@@ -93,7 +96,7 @@ template <int DIM> __device__ __forceinline__ void attend(const PrefillAttention
   const Rows y{s.y, s.tileRows, (s.heads * s.headDim + 127) / 128 * 16};
   const Rows qkv{(uint16_t*)s.qkv, s.tileRows, ((s.heads + 2 * s.kvHeads) * s.headDim + 127) / 128 * 16};
   const int stride = s.tileRows * 8;  // from a piece of a row to its next
-  PrefillTile<DIM> work{s, shared, full, head / (s.heads / s.kvHeads), lane};
+  PrefillTile<DIM, WINDOW> work{s, shared, full, head / (s.heads / s.kvHeads), lane};
   if (tid < STAGES) {
     barrierInit(sharedAddress(&full[tid]), BLOCKS);
     barrierInitFence();
@@ -121,10 +124,11 @@ template <int DIM> __device__ __forceinline__ void attend(const PrefillAttention
     const uint64_t beyond = others >> from;  // its bit 0 is clear
     to = beyond == 0 ? ROWS : from + __ffsll(beyond) - 1;
     const int length = ofRow(positions, to - 1) + 1, tiles = (length + TOKENS - 1) / TOKENS, blocks = (length + KV_TOKENS - 1) / KV_TOKENS;
+    const int firstTile = WINDOW ? max(0, ofRow(positions, from) + 1 - s.window) / TOKENS : 0;
     const int* table = s.blockTables + (int64_t)sequence * s.stride;
     auto blockOf = [&](int tile) { return tile * BLOCKS + warp < blocks ? table[tile * BLOCKS + warp] : 0; };
-    for (int t = 0; t < min(STAGES, tiles); t++) work.bring(blockOf(t), t, length, warp);
-    int upcoming = blockOf(STAGES);
+    for (int t = firstTile; t < min(firstTile + STAGES, tiles); t++) work.bring(blockOf(t), t, length, warp);
+    int upcoming = blockOf(firstTile + STAGES);
     int last[2];
     const uint16_t* queries[2];
 #pragma unroll
@@ -138,7 +142,7 @@ template <int DIM> __device__ __forceinline__ void attend(const PrefillAttention
     H::queries(q, s.headDim, lane, queries[0], queries[1], stride);
     float o[H::TILES][4] = {};
     Softmax softmax;
-    for (int t = 0; t < tiles; t++) {
+    for (int t = firstTile; t < tiles; t++) {
       barrierWait(sharedAddress(&full[t % STAGES]), (used >> (t % STAGES)) & 1);
       used ^= 1 << (t % STAGES);
       if (length - t * TOKENS < TOKENS) {
@@ -164,18 +168,21 @@ template <int DIM> __device__ __forceinline__ void attend(const PrefillAttention
   }
 }
 
-#define PREFILL_ENTRY(dim)                                                                                                                                  \
-  extern "C" __global__ void __launch_bounds__(128, 3) attention_prefill_d##dim(uint16_t* y, const uint16_t* qkv, const uint16_t* cache, const int* positions,     \
-                                                                             const int* rowSequences, const int* blockTables, int stride, int rows, int tileRows, \
-                                                                             int heads, int kvHeads, int headDim, float scale) {                              \
-    attend<dim>({y, qkv, cache, positions, rowSequences, blockTables, stride, rows, tileRows, heads, kvHeads, headDim, scale});                               \
+#define PREFILL_PARAMETERS                                                                                                                                 \
+  uint16_t *y, const uint16_t *qkv, const uint16_t *cache, const int *positions, const int *rowSequences, const int *blockTables, int stride, int rows,       \
+      int tileRows, int heads, int kvHeads, int headDim, float scale
+#define PREFILL_ARGUMENTS y, qkv, cache, positions, rowSequences, blockTables, stride, rows, tileRows, heads, kvHeads, headDim, scale
+#define PREFILL_ENTRIES(dim)                                                                                                                                 \
+  extern "C" __global__ void __launch_bounds__(128, 3) attention_prefill_d##dim(PREFILL_PARAMETERS) { attend<dim, false>({PREFILL_ARGUMENTS}); }                \
+  extern "C" __global__ void __launch_bounds__(128, 3) attention_prefill_window_d##dim(PREFILL_PARAMETERS, int window) {                                      \
+    attend<dim, true>({PREFILL_ARGUMENTS, window});                                                                                                          \
   }
 
-PREFILL_ENTRY(16)
-PREFILL_ENTRY(32)
-PREFILL_ENTRY(48)
-PREFILL_ENTRY(64)
-PREFILL_ENTRY(80)
-PREFILL_ENTRY(96)
-PREFILL_ENTRY(112)
-PREFILL_ENTRY(128)
+PREFILL_ENTRIES(16)
+PREFILL_ENTRIES(32)
+PREFILL_ENTRIES(48)
+PREFILL_ENTRIES(64)
+PREFILL_ENTRIES(80)
+PREFILL_ENTRIES(96)
+PREFILL_ENTRIES(112)
+PREFILL_ENTRIES(128)

@@ -3,7 +3,6 @@ package io.sailfish.kernels;
 import io.sailfish.kernels.format.packed.PackedForm;
 import io.sailfish.kernels.format.packed.PackedSource;
 import java.util.List;
-import java.util.Set;
 
 /**
  * Memory and operators of one device. Everything made by a backend is owned by it and freed by
@@ -18,11 +17,6 @@ public interface Backend extends AutoCloseable {
   String describe();
 
   Ops ops();
-
-  /** What its operators do not compute: a model that needs it has to be refused. */
-  default Set<ModelFeature> lacks() {
-    return Set.of();
-  }
 
   /**
    * The operators for rows of prompts, where a backend has others for them than for rows that go on

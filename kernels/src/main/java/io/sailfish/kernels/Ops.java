@@ -115,27 +115,23 @@ public interface Ops {
   /** y[i, :] = x[rowIds[i], :] for i in [0, numRows). */
   void gatherRows(Tensor y, Tensor x, IntTensor rowIds, int numRows);
 
-  // What some families need beyond a plain Llama. A backend that lacks one refuses it by name.
+  // What some families and formats need beyond a plain Llama.
 
   /** y[r, :] += bias. bias: [1, cols]. */
-  default void addBias(Tensor y, Tensor bias, int rows) {
-    throw new UnsupportedOperationException("addBias: this backend runs no models with biases");
-  }
+  void addBias(Tensor y, Tensor bias, int rows);
 
   /**
    * {@link #rmsNorm} of each query head and each key head of fused rows, in place, before {@link
    * #rope}. qWeight, kWeight: [1, headDim].
    */
-  default void headNorm(
-      Tensor qkv, Tensor qWeight, Tensor kWeight, float eps, AttentionShape shape, int rows) {
-    throw new UnsupportedOperationException("headNorm: this backend norms no q and k heads");
-  }
+  void headNorm(
+      Tensor qkv, Tensor qWeight, Tensor kWeight, float eps, AttentionShape shape, int rows);
 
   /**
    * {@link #attention} where a row at position p sees positions {@code max(0, p + 1 - window)..p}
    * alone.
    */
-  default void slidingAttention(
+  void slidingAttention(
       Tensor y,
       Tensor qkv,
       KvCache cache,
@@ -143,16 +139,11 @@ public interface Ops {
       StepInputs step,
       AttentionShape shape,
       int window,
-      int rows) {
-    throw new UnsupportedOperationException(
-        "slidingAttention: this backend runs no sliding windows");
-  }
+      int rows);
 
   /**
    * y[r, i] = x[r, order[i]] for all columns: the inputs of a weight that keeps them in another
    * order (see {@link WeightSource#inputOrder()}).
    */
-  default void gatherCols(Tensor y, Tensor x, IntTensor order, int rows) {
-    throw new UnsupportedOperationException("gatherCols: this backend reorders no inputs");
-  }
+  void gatherCols(Tensor y, Tensor x, IntTensor order, int rows);
 }

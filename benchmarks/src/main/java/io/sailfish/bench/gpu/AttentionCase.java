@@ -15,8 +15,10 @@ import java.util.List;
  * Attention over a filled paged cache: the first half of the rows is a chunk of one prompt, every
  * later row a sequence of its own with a shorter context. Blocks are dealt out in reverse, layer 1
  * of 2 is used, and whatever lies beyond a sequence's end is NaN.
+ *
+ * @param window keys that a row sees; 0 = all
  */
-record AttentionCase(AttentionShape shape, int context, int rows) {
+record AttentionCase(AttentionShape shape, int context, int rows, int window) {
   private static final int BLOCK = 16;
   private static final int LAYER = 1;
 
@@ -25,23 +27,35 @@ record AttentionCase(AttentionShape shape, int context, int rows) {
 
   static List<OpsCase> all() {
     List<OpsCase> cases = new ArrayList<>();
-    cases.add(new AttentionCase(new AttentionShape(9, 3, 64), 67, 24).asCase());
-    cases.add(new AttentionCase(new AttentionShape(8, 2, 128), 300, 150).asCase());
-    cases.add(new AttentionCase(new AttentionShape(8, 2, 128), 1300, 20).asCase());
-    cases.add(new AttentionCase(new AttentionShape(4, 2, 24), 40, 40).asCase());
-    cases.add(new AttentionCase(new AttentionShape(4, 2, 16), 129, 70).asCase());
-    cases.add(new AttentionCase(new AttentionShape(4, 4, 80), 200, 20).asCase());
-    cases.add(new AttentionCase(new AttentionShape(6, 2, 96), 200, 20).asCase());
-    cases.add(new AttentionCase(new AttentionShape(16, 1, 48), 257, 20).asCase());
-    cases.add(new AttentionCase(new AttentionShape(20, 1, 112), 150, 10).asCase());
-    cases.add(new AttentionCase(new AttentionShape(2, 1, 128), 9000, 6).asCase());
+    add(cases, new AttentionShape(9, 3, 64), 67, 24, 0, 1, 16, 33);
+    add(cases, new AttentionShape(8, 2, 128), 300, 150, 0, 65);
+    add(cases, new AttentionShape(8, 2, 128), 1300, 20, 0, 1100);
+    add(cases, new AttentionShape(4, 2, 24), 40, 40, 0, 17);
+    add(cases, new AttentionShape(4, 2, 16), 129, 70, 0, 64);
+    add(cases, new AttentionShape(4, 4, 80), 200, 20, 0, 100);
+    add(cases, new AttentionShape(6, 2, 96), 200, 20, 0, 31);
+    add(cases, new AttentionShape(16, 1, 48), 257, 20, 0, 300);
+    add(cases, new AttentionShape(20, 1, 112), 150, 10, 0, 90);
+    add(cases, new AttentionShape(2, 1, 128), 9000, 6, 0, 4096);
     return cases;
+  }
+
+  private static void add(
+      List<OpsCase> cases, AttentionShape shape, int context, int rows, int... windows) {
+    for (int window : windows) {
+      cases.add(new AttentionCase(shape, context, rows, window).asCase());
+    }
   }
 
   private OpsCase asCase() {
     String name =
-        "attention %d/%d heads of %d, context %d"
-            .formatted(shape.heads(), shape.kvHeads(), shape.headDim(), context);
+        "attention %d/%d heads of %d, context %d%s"
+            .formatted(
+                shape.heads(),
+                shape.kvHeads(),
+                shape.headDim(),
+                context,
+                window == 0 ? "" : ", window " + window);
     return new OpsCase(name, rows, 2e-3, this::run);
   }
 
@@ -83,7 +97,11 @@ record AttentionCase(AttentionShape shape, int context, int rows) {
             unused);
     Tensor qkv = OpsCase.rows(backend, shape.qkvCols(), 9, first, count);
     Tensor y = backend.floats(count, shape.qCols(), "y");
-    ops.attention(y, qkv, cache, LAYER, step, shape, count);
+    if (window == 0) {
+      ops.attention(y, qkv, cache, LAYER, step, shape, count);
+    } else {
+      ops.slidingAttention(y, qkv, cache, LAYER, step, shape, window, count);
+    }
     return OpsCase.read(backend, y);
   }
 

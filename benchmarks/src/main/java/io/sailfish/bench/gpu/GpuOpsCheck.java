@@ -23,6 +23,11 @@ public final class GpuOpsCheck {
   private final List<String> failures = new ArrayList<>();
   private int checked;
 
+  /** Rows of a tile of prompts, and rows left out at the beginning so that tiles end elsewhere. */
+  private static final int TILE_ROWS = 64;
+
+  private static final int LEFT_OUT = 10;
+
   private GpuOpsCheck() {}
 
   public static void main(String[] args) {
@@ -102,16 +107,16 @@ public final class GpuOpsCheck {
     }
   }
 
-  /** Values that change when a row is computed alone or among others. */
+  /** Values that change when a row is computed alone, among others or in another place. */
   private static long differing(OpsCase c, Backend card, Ops ops, float[] all, int cols) {
     long differing = 0;
-    for (int count : new int[] {1, 7, 30}) {
-      if (count >= c.rows()) {
-        break;
+    for (int count : new int[] {1, 7, 30, c.rows() - LEFT_OUT}) {
+      boolean fromElsewhere = count == c.rows() - LEFT_OUT;
+      if (count >= c.rows() || fromElsewhere && c.rows() <= TILE_ROWS) {
+        continue;
       }
-      int first = Math.max(0, c.rows() - count - 1);
-      int size = Math.min(count, c.rows() - first);
-      float[] some = c.program().run(card, ops, first, size);
+      int first = fromElsewhere ? LEFT_OUT : c.rows() - count - 1;
+      float[] some = c.program().run(card, ops, first, count);
       for (int i = 0; i < some.length; i++) {
         int a = Float.floatToRawIntBits(some[i]);
         int b = Float.floatToRawIntBits(all[first * cols + i]);

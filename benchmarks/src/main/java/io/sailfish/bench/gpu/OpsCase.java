@@ -57,6 +57,11 @@ record OpsCase(String name, int rows, double tolerance, Program program) {
       cases.add(rope(new AttentionShape(6, 2, dim), true));
       cases.add(rope(new AttentionShape(6, 2, dim), false));
     }
+    for (int dim : new int[] {24, 48, 64, 80, 128}) {
+      cases.add(headNorm(new AttentionShape(6, 2, dim)));
+    }
+    cases.add(addBias(60));
+    cases.add(addBias(576));
     cases.add(gather());
     cases.add(gatherCols());
     // Last, as rows are tiled otherwise on a backend that has met a weight with a table.
@@ -232,6 +237,32 @@ record OpsCase(String name, int rows, double tolerance, Program program) {
           Tensor table = exactRows(backend, 11, shape.headDim(), 8);
           ops.rope(qkv, table, ints(backend, positions), shape, interleaved, count);
           return read(backend, qkv);
+        });
+  }
+
+  private static OpsCase headNorm(AttentionShape shape) {
+    return new OpsCase(
+        "headNorm " + shape.headDim(),
+        40,
+        HALF,
+        (backend, ops, first, count) -> {
+          Tensor qkv = rows(backend, shape.qkvCols(), 7, first, count);
+          Tensor q = exactRows(backend, 1, shape.headDim(), 8);
+          Tensor k = exactRows(backend, 1, shape.headDim(), 9);
+          ops.headNorm(qkv, q, k, 1e-6f, shape, count);
+          return read(backend, qkv);
+        });
+  }
+
+  private static OpsCase addBias(int cols) {
+    return new OpsCase(
+        "addBias " + cols,
+        150,
+        HALF,
+        (backend, ops, first, count) -> {
+          Tensor y = rows(backend, cols, 3, first, count);
+          ops.addBias(y, exactRows(backend, 1, cols, 4), count);
+          return read(backend, y);
         });
   }
 

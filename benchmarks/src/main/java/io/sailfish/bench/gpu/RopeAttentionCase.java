@@ -3,6 +3,7 @@ package io.sailfish.bench.gpu;
 import io.sailfish.kernels.AttentionShape;
 import io.sailfish.kernels.Backend;
 import io.sailfish.kernels.IntTensor;
+import io.sailfish.kernels.KernelException;
 import io.sailfish.kernels.KvCache;
 import io.sailfish.kernels.LayerAttention;
 import io.sailfish.kernels.Ops;
@@ -14,11 +15,28 @@ import java.util.List;
 
 /**
  * Rows that go on by one token, each a sequence of its own: rotation, append and attention as a
- * recorded step has them, then attention once more over what the step left in the cache. Blocks are
- * dealt out in reverse; whatever lies beyond a sequence's end is NaN, and so is a row's own place
- * before the step.
+ * recorded step has them, which has to have the bits of the step as it was queued; then attention
+ * once more over what the step left in the cache. Blocks are dealt out in reverse; whatever lies
+ * beyond a sequence's end is NaN, and so is a row's own place before the step.
  */
-record RopeAttentionCase(AttentionShape shape, int context, int rows, boolean interleaved) {
+record RopeAttentionCase(
+    AttentionShape shape, int context, int rows, boolean interleaved, Family family) {
+  /**
+   * In what a layer is no plain Llama's.
+   *
+   * @param window keys that a row sees; 0 = all
+   */
+  record Family(boolean biases, boolean norms, int window) {
+    static final Family LLAMA = new Family(false, false, 0);
+
+    @Override
+    public String toString() {
+      return (biases ? ", biases" : "")
+          + (norms ? ", norms" : "")
+          + (window > 0 ? ", window " + window : "");
+    }
+  }
+
   private static final int BLOCK = 16;
   private static final int LAYER = 1;
 
@@ -27,27 +45,49 @@ record RopeAttentionCase(AttentionShape shape, int context, int rows, boolean in
     for (boolean interleaved : new boolean[] {false, true}) {
       for (int dim = 16; dim <= 128; dim += 16) {
         AttentionShape shape = new AttentionShape(6, 2, dim);
-        cases.add(new RopeAttentionCase(shape, 70, 24, interleaved).asCase());
+        add(cases, shape, 70, 24, interleaved, new Family(true, true, 20));
       }
-      AttentionShape odd = new AttentionShape(4, 2, 24);
-      cases.add(new RopeAttentionCase(odd, 40, 9, interleaved).asCase());
-      AttentionShape wide = new AttentionShape(20, 1, 128);
-      cases.add(new RopeAttentionCase(wide, 1300, 4, interleaved).asCase());
-      AttentionShape many = new AttentionShape(4, 2, 128);
-      cases.add(new RopeAttentionCase(many, 50, 140, interleaved).asCase());
+      add(cases, new AttentionShape(4, 2, 24), 40, 9, interleaved, new Family(true, true, 16));
+      add(
+          cases,
+          new AttentionShape(20, 1, 128),
+          1300,
+          4,
+          interleaved,
+          new Family(true, true, 1100));
+      add(cases, new AttentionShape(4, 2, 128), 50, 140, interleaved, new Family(false, true, 0));
+      AttentionShape qwen = new AttentionShape(14, 2, 64);
+      cases.add(
+          new RopeAttentionCase(qwen, 90, 40, interleaved, new Family(true, false, 0)).asCase());
+      AttentionShape mistral = new AttentionShape(8, 2, 128);
+      cases.add(
+          new RopeAttentionCase(mistral, 200, 40, interleaved, new Family(false, false, 90))
+              .asCase());
     }
     return cases;
   }
 
+  private static void add(
+      List<OpsCase> cases,
+      AttentionShape shape,
+      int context,
+      int rows,
+      boolean interleaved,
+      Family family) {
+    cases.add(new RopeAttentionCase(shape, context, rows, interleaved, Family.LLAMA).asCase());
+    cases.add(new RopeAttentionCase(shape, context, rows, interleaved, family).asCase());
+  }
+
   private OpsCase asCase() {
     String name =
-        "rope, attention %d/%d heads of %d%s, context %d"
+        "rope, attention %d/%d heads of %d%s, context %d%s"
             .formatted(
                 shape.heads(),
                 shape.kvHeads(),
                 shape.headDim(),
                 interleaved ? " interleaved" : "",
-                context);
+                context,
+                family);
     return new OpsCase(name, rows, 2e-3, this::run);
   }
 
@@ -94,7 +134,7 @@ record RopeAttentionCase(AttentionShape shape, int context, int rows, boolean in
     Arrays.setAll(ids, i -> i);
     IntTensor order = OpsCase.ints(backend, ids);
     Tensor angles = OpsCase.exactRows(backend, context, shape.headDim(), 5);
-    LayerAttention how = LayerAttention.plain(angles, interleaved);
+    LayerAttention how = how(backend, angles);
     Tensor qkv = backend.floats(count, shape.qkvCols(), "qkv");
     Tensor y = backend.floats(count, shape.qCols(), "y");
     Runnable work =
@@ -104,6 +144,7 @@ record RopeAttentionCase(AttentionShape shape, int context, int rows, boolean in
         };
     Object key = new Object();
     backend.replay(key, work);
+    float[] queued = OpsCase.read(backend, y);
     Tensor nothing = backend.floats(count, shape.qkvCols(), "no keys");
     float[] nan = new float[count * shape.qkvCols()];
     Arrays.fill(nan, Float.NaN);
@@ -111,12 +152,36 @@ record RopeAttentionCase(AttentionShape shape, int context, int rows, boolean in
     ops.kvAppend(cache, LAYER, nothing, step.slots(), shape, count);
     backend.replay(key, work);
     float[] result = new float[count * 2 * shape.qCols()];
-    put(result, OpsCase.read(backend, y), 0);
+    float[] recorded = OpsCase.read(backend, y);
+    requireSame(queued, recorded);
+    put(result, recorded, 0);
     ops.gatherRows(qkv, product, order, count);
-    ops.rope(qkv, angles, step.positions(), shape, interleaved, count);
-    ops.attention(y, qkv, cache, LAYER, step, shape, count);
+    // Keys and values go to the other layer, so that attention finds what the step appended.
+    ops.ropeAppend(qkv, how, step, cache, 1 - LAYER, shape, count);
+    if (how.window() == 0) {
+      ops.attention(y, qkv, cache, LAYER, step, shape, count);
+    } else {
+      ops.slidingAttention(y, qkv, cache, LAYER, step, shape, how.window(), count);
+    }
     put(result, OpsCase.read(backend, y), shape.qCols());
     return result;
+  }
+
+  private LayerAttention how(Backend backend, Tensor angles) {
+    Tensor bias = family.biases() ? OpsCase.exactRows(backend, 1, shape.qkvCols(), 11) : null;
+    Tensor qNorm = family.norms() ? OpsCase.exactRows(backend, 1, shape.headDim(), 12) : null;
+    Tensor kNorm = family.norms() ? OpsCase.exactRows(backend, 1, shape.headDim(), 13) : null;
+    return new LayerAttention(angles, interleaved, bias, qNorm, kNorm, 1e-6f, family.window());
+  }
+
+  private void requireSame(float[] queued, float[] recorded) {
+    for (int i = 0; i < queued.length; i++) {
+      if (Float.floatToRawIntBits(queued[i]) != Float.floatToRawIntBits(recorded[i])) {
+        String place =
+            "row %d column %d of a recorded step".formatted(i / shape.qCols(), i % shape.qCols());
+        throw new KernelException("ropeAttention", place, queued[i], recorded[i]);
+      }
+    }
   }
 
   private void put(float[] result, float[] rows, int column) {

@@ -1,6 +1,7 @@
 package io.sailfish.kernels.cuda;
 
 import io.sailfish.kernels.AttentionShape;
+import io.sailfish.kernels.cuda.RopeKernels.Variant;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -32,43 +33,11 @@ final class Attention implements AutoCloseable {
 
   private static final double LOG2_E = 1 / Math.log(2);
 
-  private static final KernelSpec DECODE =
-      KernelSpec.kernel("", "")
-          .out("y")
-          .in("qkv")
-          .out("cache")
-          .in("positions")
-          .in("rowSequences")
-          .in("blockTables")
-          .in("cosSin")
-          .in("slots")
-          .out("partials")
-          .out("arrivals")
-          .i32("stride")
-          .i32("tileRows")
-          .i32("heads")
-          .i32("kvHeads")
-          .i32("headDim")
-          .i32("interleaved")
-          .i32("ring")
-          .f32("scale")
-          .build();
-  private static final KernelSpec PREFILL =
-      KernelSpec.kernel("", "")
-          .out("y")
-          .in("qkv")
-          .in("cache")
-          .in("positions")
-          .in("rowSequences")
-          .in("blockTables")
-          .i32("stride")
-          .i32("rows")
-          .i32("tileRows")
-          .i32("heads")
-          .i32("kvHeads")
-          .i32("headDim")
-          .f32("scale")
-          .build();
+  private static final KernelSpec DECODE = decodeParameters().build();
+  private static final KernelSpec DECODE_VARIANT =
+      decodeParameters().in("bias").in("qNorm").in("kNorm").f32("eps").i32("window").build();
+  private static final KernelSpec PREFILL = prefillParameters().build();
+  private static final KernelSpec PREFILL_WINDOW = prefillParameters().i32("window").build();
 
   private final CudaStream stream;
 
@@ -81,30 +50,82 @@ final class Attention implements AutoCloseable {
     this.stream = stream;
   }
 
+  private static KernelSpec.Builder decodeParameters() {
+    return KernelSpec.kernel("", "")
+        .out("y")
+        .in("qkv")
+        .out("cache")
+        .in("positions")
+        .in("rowSequences")
+        .in("blockTables")
+        .in("cosSin")
+        .in("slots")
+        .out("partials")
+        .out("arrivals")
+        .i32("stride")
+        .i32("tileRows")
+        .i32("heads")
+        .i32("kvHeads")
+        .i32("headDim")
+        .i32("interleaved")
+        .i32("ring")
+        .f32("scale");
+  }
+
+  private static KernelSpec.Builder prefillParameters() {
+    return KernelSpec.kernel("", "")
+        .out("y")
+        .in("qkv")
+        .in("cache")
+        .in("positions")
+        .in("rowSequences")
+        .in("blockTables")
+        .i32("stride")
+        .i32("rows")
+        .i32("tileRows")
+        .i32("heads")
+        .i32("kvHeads")
+        .i32("headDim")
+        .f32("scale");
+  }
+
   static List<KernelSpec> specs() {
     List<KernelSpec> specs = new ArrayList<>();
     for (int dim = 16; dim <= CudaKvCache.MAX_HEAD_DIM; dim += 16) {
-      specs.add(decodeSpec(dim));
-      specs.add(prefillSpec(dim));
+      for (boolean plain : new boolean[] {true, false}) {
+        specs.add(decodeSpec(dim, plain));
+        specs.add(prefillSpec(dim, plain));
+      }
     }
     return specs;
   }
 
-  private static KernelSpec decodeSpec(int dim) {
-    return DECODE.withEntry("attention_decode_sm90", "attention_decode_d" + dim);
+  private static KernelSpec decodeSpec(int dim, boolean plain) {
+    return plain
+        ? DECODE.withEntry("attention_decode_sm90", "attention_decode_d" + dim)
+        : DECODE_VARIANT.withEntry("attention_decode_sm90", "attention_decode_variant_d" + dim);
   }
 
-  private static KernelSpec prefillSpec(int dim) {
-    return PREFILL.withEntry("attention_prefill_sm90", "attention_prefill_d" + dim);
+  private static KernelSpec prefillSpec(int dim, boolean plain) {
+    return plain
+        ? PREFILL.withEntry("attention_prefill_sm90", "attention_prefill_d" + dim)
+        : PREFILL_WINDOW.withEntry("attention_prefill_sm90", "attention_prefill_window_d" + dim);
   }
 
   private static float scale(AttentionShape shape) {
     return (float) (LOG2_E / Math.sqrt(shape.headDim()));
   }
 
-  /** Most spans of a row whose block table has {@code stride} entries. */
-  static int spans(int stride) {
+  /**
+   * Most spans of a row whose block table has {@code stride} entries.
+   *
+   * @param window keys that it sees, from the beginning of a block on; 0 = all
+   */
+  static int spans(int stride, int window) {
     long tokens = (long) stride * CudaKvCache.TOKENS;
+    if (window > 0) {
+      tokens = Math.min(tokens, (long) window + CudaKvCache.TOKENS - 1);
+    }
     return tokens <= WHOLE ? 1 : (int) Math.min(MAX_SPANS, (tokens - 1) / SPAN + 1);
   }
 
@@ -143,8 +164,9 @@ final class Attention implements AutoCloseable {
    * them.
    *
    * @param cosSin address of the rope table
+   * @param variant what comes ahead of the rotation
    */
-  record Rotation(long cosSin, boolean interleaved) {}
+  record Rotation(long cosSin, boolean interleaved, Variant variant) {}
 
   /** Whether {@link #decode} can rotate heads of such a shape. */
   static boolean rotates(AttentionShape shape) {
@@ -158,6 +180,7 @@ final class Attention implements AutoCloseable {
    *     otherwise both are done on the way. Then the step's inputs and the keys of earlier tokens
    *     have to have been there before the running graph began, and no two rows may be of one
    *     sequence
+   * @param window keys that a row sees, its own the last; 0 = all
    */
   void decode(
       TiledActivations y,
@@ -166,10 +189,11 @@ final class Attention implements AutoCloseable {
       int layer,
       CudaStep step,
       int rows,
-      Rotation rotation) {
+      Rotation rotation,
+      int window) {
     AttentionShape shape = cache.shape();
     int dim = CudaKvCache.paddedDim(shape);
-    int spans = spans(step.stride());
+    int spans = spans(step.stride(), window);
     reserve(shape, rows, step.stride());
     long blocks = (long) spans * groups(shape) * rows;
     int ring = ring(dim, blocks, stream.device().properties().multiprocessors());
@@ -178,37 +202,48 @@ final class Attention implements AutoCloseable {
             .withGrid(spans, groups(shape), rows)
             .withShared(ringBytes(dim, ring))
             .overlapping();
-    stream.launch(
-        decodeSpec(dim),
-        geometry,
-        y.address(),
-        qkv.address(),
-        cache.layerAddress(layer),
-        step.positions(),
-        step.rowSequences(),
-        step.blockTables(),
-        rotation == null ? 0L : rotation.cosSin(),
-        rotation == null ? 0L : step.slots(),
-        last(partials).address(),
-        last(arrivals).address(),
-        step.stride(),
-        y.tileRows(),
-        shape.heads(),
-        shape.kvHeads(),
-        shape.headDim(),
-        rotation != null && rotation.interleaved() ? 1 : 0,
-        ring,
-        scale(shape));
+    Object[] arguments = {
+      y.address(),
+      qkv.address(),
+      cache.layerAddress(layer),
+      step.positions(),
+      step.rowSequences(),
+      step.blockTables(),
+      rotation == null ? 0L : rotation.cosSin(),
+      rotation == null ? 0L : step.slots(),
+      last(partials).address(),
+      last(arrivals).address(),
+      step.stride(),
+      y.tileRows(),
+      shape.heads(),
+      shape.kvHeads(),
+      shape.headDim(),
+      rotation != null && rotation.interleaved() ? 1 : 0,
+      ring,
+      scale(shape)
+    };
+    Variant variant = rotation == null ? Variant.NONE : rotation.variant();
+    if (window == 0 && variant.equals(Variant.NONE)) {
+      stream.launch(decodeSpec(dim, true), geometry, arguments);
+    } else {
+      Object[] all = RopeKernels.with(arguments, variant, window);
+      stream.launch(decodeSpec(dim, false), geometry, all);
+    }
   }
 
-  /** Queues the attention of rows of prompts. */
+  /**
+   * Queues the attention of rows of prompts.
+   *
+   * @param window keys that a row sees, its own the last; 0 = all
+   */
   void prefill(
       TiledActivations y,
       TiledActivations qkv,
       CudaKvCache cache,
       int layer,
       CudaStep step,
-      int rows) {
+      int rows,
+      int window) {
     AttentionShape shape = cache.shape();
     int dim = CudaKvCache.paddedDim(shape);
     int stageBytes = PROMPT_BLOCKS * 2 * dim * CudaKvCache.TOKENS * Short.BYTES;
@@ -217,27 +252,31 @@ final class Attention implements AutoCloseable {
             .withGrid((rows - 1) / PROMPT_ROWS + 1, shape.heads(), 1)
             .withShared(PROMPT_STAGES * stageBytes)
             .overlapping();
-    stream.launch(
-        prefillSpec(dim),
-        geometry,
-        y.address(),
-        qkv.address(),
-        cache.layerAddress(layer),
-        step.positions(),
-        step.rowSequences(),
-        step.blockTables(),
-        step.stride(),
-        rows,
-        y.tileRows(),
-        shape.heads(),
-        shape.kvHeads(),
-        shape.headDim(),
-        scale(shape));
+    List<Object> arguments =
+        new ArrayList<>(
+            List.of(
+                y.address(),
+                qkv.address(),
+                cache.layerAddress(layer),
+                step.positions(),
+                step.rowSequences(),
+                step.blockTables(),
+                step.stride(),
+                rows,
+                y.tileRows(),
+                shape.heads(),
+                shape.kvHeads(),
+                shape.headDim(),
+                scale(shape)));
+    if (window > 0) {
+      arguments.add(window);
+    }
+    stream.launch(prefillSpec(dim, window == 0), geometry, arguments.toArray());
   }
 
   /** Bytes that {@link #decode} needs for so many rows and entries of a block table. */
   static long decodeBytes(AttentionShape shape, int rows, int stride) {
-    return partialBytes(shape, rows, spans(stride)) + arrivalBytes(shape, rows);
+    return partialBytes(shape, rows, spans(stride, 0)) + arrivalBytes(shape, rows);
   }
 
   private static long arrivalBytes(AttentionShape shape, int rows) {
@@ -246,7 +285,7 @@ final class Attention implements AutoCloseable {
 
   /** Takes {@link #decodeBytes}, so that no later launch has to. */
   void reserve(AttentionShape shape, int rows, int stride) {
-    reserve(partials, partialBytes(shape, rows, spans(stride)), false);
+    reserve(partials, partialBytes(shape, rows, spans(stride, 0)), false);
     reserve(arrivals, arrivalBytes(shape, rows), true);
   }
 

@@ -6,7 +6,6 @@ import io.sailfish.kernels.BackendRequest;
 import io.sailfish.kernels.IntTensor;
 import io.sailfish.kernels.KernelException;
 import io.sailfish.kernels.KvCache;
-import io.sailfish.kernels.ModelFeature;
 import io.sailfish.kernels.Ops;
 import io.sailfish.kernels.StepInputs;
 import io.sailfish.kernels.Tensor;
@@ -16,9 +15,7 @@ import io.sailfish.kernels.format.packed.PackedForm;
 import io.sailfish.kernels.format.packed.PackedLayout;
 import io.sailfish.kernels.format.packed.PackedSource;
 import io.sailfish.kernels.format.packed.SourcePacking;
-import java.util.EnumSet;
 import java.util.List;
-import java.util.Set;
 
 /**
  * One card. Activations are fp16 with fp32 sums, weights packed to 4 bits where the checkpoint has
@@ -142,11 +139,6 @@ public final class CudaBackend implements Backend {
   @Override
   public String describe() {
     return "CUDA, " + device.properties().describe() + ", fp16 activations";
-  }
-
-  @Override
-  public Set<ModelFeature> lacks() {
-    return EnumSet.allOf(ModelFeature.class);
   }
 
   @Override

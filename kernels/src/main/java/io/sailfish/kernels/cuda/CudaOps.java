@@ -9,7 +9,8 @@ import io.sailfish.kernels.Ops;
 import io.sailfish.kernels.StepInputs;
 import io.sailfish.kernels.Tensor;
 import io.sailfish.kernels.Weight;
-import io.sailfish.kernels.cuda.RowKernels.RopeInputs;
+import io.sailfish.kernels.cuda.RopeKernels.Inputs;
+import io.sailfish.kernels.cuda.RopeKernels.Variant;
 
 /**
  * The operators on the card, for rows of one kind: rows of prompts and more than 64 others are
@@ -163,9 +164,10 @@ final class CudaOps implements Ops {
     CudaTensor table = CudaChecks.exact(op, "cosSin", cosSin, 1, shape.headDim());
     long at = CudaChecks.ints(op, "positions", positions, rows);
     if (rows > 0) {
-      RopeInputs inputs = new RopeInputs(table.address(), at, 0, 0);
-      RowKernels.rope(
-          stream(), in(op, own, rows), inputs, shape, interleaved, RowKernels.ROTATE, rows);
+      Inputs inputs = new Inputs(table.address(), at, 0, 0);
+      int mode = RopeKernels.ROTATE;
+      TiledActivations heads = in(op, own, rows);
+      RopeKernels.launch(stream(), heads, inputs, Variant.NONE, shape, interleaved, mode, rows);
     }
   }
 
@@ -177,8 +179,10 @@ final class CudaOps implements Ops {
     CudaTensor own = CudaChecks.half(op, "qkv", qkv, rows, shape.qkvCols());
     long to = CudaChecks.ints(op, "slots", slots, rows);
     if (rows > 0) {
-      RopeInputs inputs = new RopeInputs(0, 0, to, kv.layerAddress(layer));
-      RowKernels.rope(stream(), in(op, own, rows), inputs, shape, false, RowKernels.APPEND, rows);
+      Inputs inputs = new Inputs(0, 0, to, kv.layerAddress(layer));
+      int mode = RopeKernels.APPEND;
+      TiledActivations heads = in(op, own, rows);
+      RopeKernels.launch(stream(), heads, inputs, Variant.NONE, shape, false, mode, rows);
     }
   }
 
@@ -192,19 +196,54 @@ final class CudaOps implements Ops {
       AttentionShape shape,
       int rows) {
     String op = "ropeAppend";
-    if (!how.isPlain()) {
-      Ops.super.ropeAppend(qkv, how, step, cache, layer, shape, rows);
-      return;
-    }
     CudaKvCache kv = CudaChecks.cache(op, cache, layer, shape);
     CudaTensor own = CudaChecks.half(op, "qkv", qkv, rows, shape.qkvCols());
     CudaTensor table = CudaChecks.exact(op, "cosSin", how.cosSin(), 1, shape.headDim());
     long positions = CudaChecks.ints(op, "positions", step.positions(), rows);
     long slots = CudaChecks.ints(op, "slots", step.slots(), rows);
+    Variant variant = variant(op, how, shape);
     if (rows > 0) {
-      RopeInputs inputs = new RopeInputs(table.address(), positions, slots, kv.layerAddress(layer));
-      int mode = RowKernels.ROTATE | RowKernels.APPEND;
-      RowKernels.rope(stream(), in(op, own, rows), inputs, shape, how.interleaved(), mode, rows);
+      Inputs inputs = new Inputs(table.address(), positions, slots, kv.layerAddress(layer));
+      int mode = RopeKernels.ROTATE | RopeKernels.APPEND;
+      TiledActivations heads = in(op, own, rows);
+      RopeKernels.launch(stream(), heads, inputs, variant, shape, how.interleaved(), mode, rows);
+    }
+  }
+
+  /** Addresses of a layer's bias and norms. */
+  private static Variant variant(String op, LayerAttention how, AttentionShape shape) {
+    long bias = vector(op, "bias", how.bias(), shape.qkvCols());
+    long qNorm = vector(op, "qNorm", how.qNorm(), shape.headDim());
+    long kNorm = vector(op, "kNorm", how.kNorm(), shape.headDim());
+    return bias == 0 && qNorm == 0 ? Variant.NONE : new Variant(bias, qNorm, kNorm, how.normEps());
+  }
+
+  private static long vector(String op, String argument, Tensor vector, long cols) {
+    return vector == null ? 0 : CudaChecks.exact(op, argument, vector, 1, cols).address();
+  }
+
+  @Override
+  public void headNorm(
+      Tensor qkv, Tensor qWeight, Tensor kWeight, float eps, AttentionShape shape, int rows) {
+    String op = "headNorm";
+    CudaTensor own = CudaChecks.half(op, "qkv", qkv, rows, shape.qkvCols());
+    CudaTensor q = CudaChecks.exact(op, "qWeight", qWeight, 1, shape.headDim());
+    CudaTensor k = CudaChecks.exact(op, "kWeight", kWeight, 1, shape.headDim());
+    if (rows > 0) {
+      Variant norms = new Variant(0, q.address(), k.address(), eps);
+      TiledActivations heads = in(op, own, rows);
+      int mode = RopeKernels.ROTATE; // q and k in place, with no angles
+      RopeKernels.launch(stream(), heads, new Inputs(0, 0, 0, 0), norms, shape, false, mode, rows);
+    }
+  }
+
+  @Override
+  public void addBias(Tensor y, Tensor bias, int rows) {
+    String op = "addBias";
+    CudaTensor own = CudaChecks.half(op, "y", y, rows, y.cols());
+    CudaTensor vector = CudaChecks.exact(op, "bias", bias, 1, y.cols());
+    if (rows > 0) {
+      RowKernels.addBias(stream(), in(op, own, rows), vector.address(), rows);
     }
   }
 
@@ -225,7 +264,21 @@ final class CudaOps implements Ops {
       StepInputs step,
       AttentionShape shape,
       int rows) {
-    attend(y, qkv, cache, layer, step, shape, rows, null);
+    attend(y, qkv, cache, layer, step, shape, rows, null, 0);
+  }
+
+  @Override
+  public void slidingAttention(
+      Tensor y,
+      Tensor qkv,
+      KvCache cache,
+      int layer,
+      StepInputs step,
+      AttentionShape shape,
+      int window,
+      int rows) {
+    Arguments.atLeast("slidingAttention", "window", 1, window);
+    attend(y, qkv, cache, layer, step, shape, rows, null, window);
   }
 
   /** One kernel in recorded steps, whose rows are of different sequences. */
@@ -239,15 +292,16 @@ final class CudaOps implements Ops {
       int layer,
       AttentionShape shape,
       int rows) {
-    if (prompt || !backend.recording() || !Attention.rotates(shape) || !how.isPlain()) {
+    if (prompt || !backend.recording() || !Attention.rotates(shape)) {
       Ops.super.ropeAttention(y, qkv, how, step, cache, layer, shape, rows);
       return;
     }
-    CudaTensor table =
-        CudaChecks.exact("ropeAttention", "cosSin", how.cosSin(), 1, shape.headDim());
-    CudaChecks.ints("ropeAttention", "slots", step.slots(), rows);
-    Attention.Rotation rotation = new Attention.Rotation(table.address(), how.interleaved());
-    attend(y, qkv, cache, layer, step, shape, rows, rotation);
+    String op = "ropeAttention";
+    CudaTensor table = CudaChecks.exact(op, "cosSin", how.cosSin(), 1, shape.headDim());
+    CudaChecks.ints(op, "slots", step.slots(), rows);
+    Attention.Rotation rotation =
+        new Attention.Rotation(table.address(), how.interleaved(), variant(op, how, shape));
+    attend(y, qkv, cache, layer, step, shape, rows, rotation, how.window());
   }
 
   private void attend(
@@ -258,7 +312,8 @@ final class CudaOps implements Ops {
       StepInputs step,
       AttentionShape shape,
       int rows,
-      Attention.Rotation rotation) {
+      Attention.Rotation rotation,
+      int window) {
     String op = "attention";
     CudaKvCache kv = CudaChecks.cache(op, cache, layer, shape);
     CudaTensor to = CudaChecks.half(op, "y", y, rows, shape.qCols());
@@ -277,9 +332,9 @@ final class CudaOps implements Ops {
     }
     CudaStep inputs = CudaStep.of(step);
     if (prompt) {
-      attention.prefill(target, source, kv, layer, inputs, rows);
+      attention.prefill(target, source, kv, layer, inputs, rows, window);
     } else {
-      attention.decode(target, source, kv, layer, inputs, rows, rotation);
+      attention.decode(target, source, kv, layer, inputs, rows, rotation, window);
     }
   }
 

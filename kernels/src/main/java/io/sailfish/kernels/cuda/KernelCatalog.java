@@ -15,6 +15,7 @@ final class KernelCatalog {
     specs.addAll(DecodeGemm.specs());
     specs.addAll(DenseGemm.specs());
     specs.addAll(RowKernels.SPECS);
+    specs.addAll(RopeKernels.SPECS);
     specs.addAll(Attention.specs());
     return specs;
   }

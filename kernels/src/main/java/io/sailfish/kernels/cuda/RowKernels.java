@@ -1,10 +1,9 @@
 package io.sailfish.kernels.cuda;
 
-import io.sailfish.kernels.AttentionShape;
 import java.util.List;
 
 /**
- * Twins of the kernels that work row by row: embed.cu, rms_norm.cu, rope_append.cu, move_rows.cu,
+ * Twins of the kernels that work row by row: embed.cu, rms_norm.cu, add_bias.cu, move_rows.cu,
  * choose.cu. Shapes have been checked by {@link CudaOps}; addresses and counts are checked here.
  */
 final class RowKernels {
@@ -12,13 +11,9 @@ final class RowKernels {
   private static final int ROW_THREADS = 128;
   private static final int NORM_THREADS = 512;
   private static final int NORM_ROWS = 8;
-  private static final int ROPE_THREADS = 256;
-  private static final int ROPE_ROWS = 8;
-
-  /** Heads that share a thread's angles. */
-  private static final int ROPE_HEADS = 4;
-
-  private static final int ROPE_UNITS = ROPE_THREADS / ROPE_ROWS;
+  private static final int BIAS_THREADS = 256;
+  private static final int BIAS_ROWS = 8;
+  private static final int BIAS_PIECES = BIAS_THREADS / BIAS_ROWS;
   private static final int ARGMAX_THREADS = 512;
 
   /** Most blocks that share a row of logits. */
@@ -29,11 +24,6 @@ final class RowKernels {
 
   private static final int COPY_THREADS = 256;
   private static final int COPY_BLOCKS = 8;
-
-  /** What {@link #rope} does, in the bits of the kernel's mode. */
-  static final int ROTATE = 1;
-
-  static final int APPEND = 2;
 
   private static final KernelSpec EMBED =
       KernelSpec.kernel("embed", "embed_f16")
@@ -56,21 +46,14 @@ final class RowKernels {
           .i32("tileRows")
           .build();
   private static final KernelSpec NORM_PROMPT = NORM.withEntry("rms_norm", "rms_norm_rows_f16");
-  private static final KernelSpec ROPE =
-      KernelSpec.kernel("rope_append", "rope_append_f16")
-          .out("qkv")
-          .in("cosSin")
-          .in("positions")
-          .in("slots")
-          .out("cache")
+  private static final KernelSpec ADD_BIAS =
+      KernelSpec.kernel("add_bias", "add_bias_f16")
+          .out("y")
+          .in("bias")
+          .i32("cols")
           .i32("rows")
-          .i32("tileRows")
           .i32("pieces")
-          .i32("heads")
-          .i32("kvHeads")
-          .i32("headDim")
-          .i32("interleaved")
-          .i32("mode")
+          .i32("tileRows")
           .build();
   private static final KernelSpec GATHER =
       KernelSpec.kernel("move_rows", "gather_rows_f16")
@@ -128,7 +111,8 @@ final class RowKernels {
           .build();
 
   static final List<KernelSpec> SPECS =
-      List.of(EMBED, NORM, NORM_PROMPT, ROPE, GATHER, GATHER_COLS, KV_COPY, ARGMAX, ADVANCE, TAKE);
+      List.of(
+          EMBED, NORM, NORM_PROMPT, ADD_BIAS, GATHER, GATHER_COLS, KV_COPY, ARGMAX, ADVANCE, TAKE);
 
   private RowKernels() {}
 
@@ -181,48 +165,16 @@ final class RowKernels {
   }
 
   /**
-   * @param mode {@link #ROTATE}, {@link #APPEND} or both
-   * @param cosSin 0 unless it rotates; so is {@code positions}
-   * @param layerCache 0 unless it appends; so is {@code slots}
+   * @param bias address of fp32 {@code [cols]}
    */
-  static void rope(
-      CudaStream stream,
-      TiledActivations qkv,
-      RopeInputs in,
-      AttentionShape shape,
-      boolean interleaved,
-      int mode,
-      int rows) {
-    Arguments.inRange("rope", "rows", 1, qkv.rows(), rows);
-    int heads = shape.heads() + 2 * shape.kvHeads();
-    int units =
-        shape.headDim() % 16 == 0
-            ? (heads + ROPE_HEADS - 1) / ROPE_HEADS * (shape.headDim() / 16)
-            : heads;
+  static void addBias(CudaStream stream, TiledActivations y, long bias, int rows) {
+    Arguments.inRange("addBias", "rows", 1, y.rows(), rows);
     LaunchGeometry geometry =
-        LaunchGeometry.of(1, ROPE_THREADS)
-            .withGrid((rows - 1) / ROPE_ROWS + 1, (units - 1) / ROPE_UNITS + 1, 1)
+        LaunchGeometry.of(1, BIAS_THREADS)
+            .withGrid((rows - 1) / BIAS_ROWS + 1, (pieces(y) - 1) / BIAS_PIECES + 1, 1)
             .overlapping();
-    stream.launch(
-        ROPE,
-        geometry,
-        qkv.address(),
-        in.cosSin(),
-        in.positions(),
-        in.slots(),
-        in.layerCache(),
-        rows,
-        qkv.tileRows(),
-        pieces(qkv),
-        shape.heads(),
-        shape.kvHeads(),
-        shape.headDim(),
-        interleaved ? 1 : 0,
-        mode);
+    stream.launch(ADD_BIAS, geometry, y.address(), bias, y.cols(), rows, pieces(y), y.tileRows());
   }
-
-  /** Device addresses; 0 where a mode does not need one. */
-  record RopeInputs(long cosSin, long positions, long slots, long layerCache) {}
 
   static void gather(
       CudaStream stream, TiledActivations y, TiledActivations x, long rowIds, int rows) {

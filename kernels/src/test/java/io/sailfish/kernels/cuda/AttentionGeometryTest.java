@@ -12,22 +12,45 @@ class AttentionGeometryTest {
   private static final AttentionShape LLAMA = new AttentionShape(32, 8, 128);
 
   /** What attention_decode_sm90.cu computes for a row. */
-  private static int spansOfRow(int position) {
-    return position < 1024 ? 1 : Math.min(64, position / 512 + 1);
+  private static int spansOfRow(int position, int window) {
+    int begin = window > 0 ? Math.max(0, position + 1 - window) : 0;
+    int tokens = position + 1 - begin / 16 * 16;
+    return tokens <= 1024 ? 1 : Math.min(64, (tokens + 511) / 512);
   }
 
   @Test
   void theGridHoldsTheSpansOfEveryRow() {
     for (int stride = 1; stride <= 8192; stride = stride * 3 / 2 + 1) {
-      int most = 0;
-      for (int position = 0; position < 16 * stride; position += 1 + position / 50) {
-        most = Math.max(most, spansOfRow(position));
+      for (int window : new int[] {0, 1, 1009, 1010, 4096, Integer.MAX_VALUE}) {
+        int most = 0;
+        for (int position = 0; position < 16 * stride; position += 1 + position / 50) {
+          most = Math.max(most, spansOfRow(position, window));
+        }
+        String what = "stride %d, window %d".formatted(stride, window);
+        assertTrue(Attention.spans(stride, window) >= most, what);
       }
-      assertTrue(Attention.spans(stride) >= most, "stride " + stride);
     }
-    assertEquals(1, Attention.spans(64));
-    assertEquals(3, Attention.spans(65));
-    assertEquals(64, Attention.spans(8192));
+    assertEquals(1, Attention.spans(64, 0));
+    assertEquals(3, Attention.spans(65, 0));
+    assertEquals(64, Attention.spans(8192, 0));
+    assertEquals(1, Attention.spans(8192, 1009));
+    assertEquals(3, Attention.spans(8192, 1010));
+    assertEquals(9, Attention.spans(8192, 4096));
+  }
+
+  @Test
+  void aHeadsPiecesAreOneBlocksWhereItIsNormed() {
+    for (int dim = 8; dim <= 128; dim += 8) {
+      AttentionShape shape = new AttentionShape(14, 2, dim);
+      int perHead = dim % 16 == 0 ? dim / 16 : 1;
+      int units = dim % 16 == 0 ? 5 * perHead : 18; // four heads a unit, or one
+      int blockUnits = 32 / perHead * perHead;
+      assertEquals((units + 31) / 32, RopeKernels.unitBlocks(shape, true), "head dim " + dim);
+      assertEquals(
+          (units + blockUnits - 1) / blockUnits,
+          RopeKernels.unitBlocks(shape, false),
+          "head dim " + dim);
+    }
   }
 
   @Test

@@ -25,6 +25,6 @@ class CudaBackendTest {
   void everyKernelHasItsDescription() {
     long attention =
         KernelCatalog.all().stream().filter(s -> s.entry().startsWith("attention_")).count();
-    assertEquals(16, attention);
+    assertEquals(32, attention);
   }
 }

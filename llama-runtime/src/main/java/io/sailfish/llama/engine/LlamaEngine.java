@@ -2,20 +2,16 @@ package io.sailfish.llama.engine;
 
 import io.sailfish.kernels.Backend;
 import io.sailfish.kernels.DeviceMemoryException;
-import io.sailfish.kernels.ModelFeature;
 import io.sailfish.llama.RuntimeConfig;
 import io.sailfish.llama.RuntimeFailure;
 import io.sailfish.llama.RuntimeFailure.Kind;
 import io.sailfish.llama.checkpoint.Checkpoint;
-import io.sailfish.llama.model.AttentionVariant;
 import io.sailfish.llama.model.LlamaWeights;
 import io.sailfish.llama.model.ModelConfig;
 import io.sailfish.llama.tokenizer.Tokenizer;
 import java.nio.file.Path;
-import java.util.EnumSet;
 import java.util.Locale;
 import java.util.Set;
-import java.util.stream.Collectors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -75,8 +71,7 @@ public final class LlamaEngine {
       RuntimeConfig runtime,
       int chunkTokens) {
     ModelConfig model = checkpoint.config();
-    requireRuns(model, backend.id(), backend.lacks()); // refused before the long part
-    contextTokens(model, runtime);
+    contextTokens(model, runtime); // refused before the long part
     long start = System.nanoTime();
     LlamaWeights weights = LlamaWeights.load(checkpoint, backend);
     LOG.info(
@@ -160,34 +155,6 @@ public final class LlamaEngine {
         "%s: %s; nvidia-smi shows who else holds memory of the card, %s how much of it this process may take"
             .formatted(what, e.getMessage(), StepMemory.FRACTION_KEY),
         e);
-  }
-
-  /** Refuses a model that needs what a backend does not compute. */
-  static void requireRuns(ModelConfig model, String backend, Set<ModelFeature> lacks) {
-    AttentionVariant variant = model.variant();
-    Set<ModelFeature> needs = EnumSet.noneOf(ModelFeature.class);
-    if (variant.qkvBias() || variant.outputBias()) {
-      needs.add(ModelFeature.BIASES);
-    }
-    if (variant.headNorms()) {
-      needs.add(ModelFeature.HEAD_NORMS);
-    }
-    if (variant.windows().stream().anyMatch(window -> window > 0)) {
-      needs.add(ModelFeature.SLIDING_WINDOWS);
-    }
-    needs.retainAll(lacks);
-    if (!needs.isEmpty()) {
-      throw new RuntimeFailure(
-          Kind.USER,
-          "%s has %s, which the %s backend does not compute; spark.sailfish.backend=cpu runs it"
-              .formatted(
-                  model.name(),
-                  needs.stream()
-                      .map(ModelFeature::description)
-                      .collect(Collectors.joining(" and ")),
-                  backend),
-          null);
-    }
   }
 
   static int contextTokens(ModelConfig model, RuntimeConfig runtime) {

@@ -60,7 +60,7 @@ class SameAnswerTest {
             Setup.cpu(8, TIGHT, 128, false, 2, 7)));
   }
 
-  /** Dense, packed and table weights; batches of every kind of tile. */
+  /** Dense, packed and table weights, families of their own; batches of every kind of tile. */
   @ParameterizedTest
   @ValueSource(
       strings = {
@@ -68,7 +68,10 @@ class SameAnswerTest {
         "types/q4_0",
         "quantized/gptq_w4_g32_desc_act",
         "quantized/gptq_w3_g64_asym",
-        "quantized/bnb_nf4"
+        "quantized/bnb_nf4",
+        "hf/qwen2_window",
+        "hf/qwen3",
+        "hf/mistral"
       })
   @Tag("gpu")
   void everyBitIsTheSameOnACard(String model) {
