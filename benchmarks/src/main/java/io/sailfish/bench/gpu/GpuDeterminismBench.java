@@ -246,7 +246,7 @@ public final class GpuDeterminismBench {
     BenchmarkResult.Table rows =
         new BenchmarkResult.Table(
             "Same answer always: 8B shapes on a card",
-            "The same requests (random ids, prompts of 20 to 600, answers of 8 to 48, greedy) through"
+            "The same requests (random ids, prompts of 20 to 600, answers of 8 to 160, greedy) through"
                 + " engines set up differently; rows of which any token differs from the first run."
                 + " First line: logits of decode steps of 1 to 256 rows and of prompts, bit for bit.",
             List.of("engine", "rows", DIFFERING, "rows put back", "prompt tokens reused"),

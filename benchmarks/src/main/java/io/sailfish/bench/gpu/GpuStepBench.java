@@ -126,11 +126,11 @@ public final class GpuStepBench {
     }
   }
 
-  /** Logits of row 0 among 1, 16, 24, 64, 128 and 256 rows. */
+  /** Logits of row 0 among 1, 16, 24, 48, 64, 128 and 256 rows. */
   private void sameBits(StepModel model) {
     int vocabulary = model.config.vocabulary();
     int[] alone = null;
-    for (int rows : new int[] {1, 16, 24, 64, 128, 256}) {
+    for (int rows : new int[] {1, 16, 24, 48, 64, 128, 256}) {
       model.place(rows, StepModel.PROMPT);
       Tensor logits = model.model.decode(model.step, rows);
       float[] values = new float[vocabulary];

@@ -13,7 +13,7 @@ final class SeededRequests {
 
   private SeededRequests() {}
 
-  /** Prompts of 20 to 600 tokens, most of them short, and answers of 8 to 48. */
+  /** Prompts of 20 to 600 tokens, most of them short, and answers of 8 to 48, some up to 160. */
   static List<GenerationRequest> greedy(int count, int vocabulary) {
     Random random = new Random(23);
     int[] shared = random.ints(SHARED, 0, vocabulary).toArray();
@@ -22,7 +22,8 @@ final class SeededRequests {
       int own = 20 + random.nextInt(i % 8 == 0 ? 500 : 120);
       IntStream prompt = random.ints(own, 0, vocabulary);
       int[] ids = (i % 3 == 0 ? IntStream.concat(IntStream.of(shared), prompt) : prompt).toArray();
-      int answer = 8 + random.nextInt(41);
+      // Long ones outgrow what was there when they were admitted, so that a small cache runs full.
+      int answer = i % 4 == 1 ? 100 + random.nextInt(61) : 8 + random.nextInt(41);
       requests.add(GenerationRequest.generate(ids, SamplingParams.greedy(answer)));
     }
     return requests;
