@@ -27,9 +27,6 @@ template <class F, int Q> struct Stage {
   static constexpr int HALF_BYTES = HEAD_ROWS * 128 + CODE_BYTES;
 };
 
-// Strips that a warpgroup multiplies at once: x passes by once for all of them.
-constexpr int MAX_STRIPS = 2;
-
 // Barriers of one consumer.
 struct DecodeBarriers {
   uint64_t full[MAX_STAGES], empty[MAX_STAGES];  // weights
@@ -44,10 +41,11 @@ struct DecodeBarriers {
   }
 };
 
-// Dynamic shared memory behind a format's own, in this order; every part a multiple of 128 bytes.
-template <int R> struct DecodeMemory {
+// Dynamic shared memory behind a format's own table, in this order: sums, x, the ring; the ring goes before a table that has a place of its own. Every part a multiple of 128 bytes.
+template <class F, int R, int STRIPS> struct DecodeMemory {
   uint32_t sums, x, ring;
-  __device__ __forceinline__ DecodeMemory(uint32_t base, int xSlots) : sums(base), x(sums + CONSUMERS * SUM_BYTES<R>), ring(x + xSlots * R * 256) {}
+  __device__ __forceinline__ DecodeMemory(uint32_t base, int xSlots)
+      : sums((F::placed ? tablePlace(base) : base) + F::sharedBytes), x(sums + CONSUMERS * SUM_BYTES<R, STRIPS>), ring(F::placed ? base : x + xSlots * R * 256) {}
 };
 
 // Asks for one strip's half of a block; `place` 0 or 1 in the stage.
@@ -120,20 +118,20 @@ template <class F, int R, int Q> struct Consumer {
   uint32_t codesAt, scalesAt, bar, endBar, ringBars, ringBytes, parity = 0;  // the stage that the next is in
   uint32_t read = 0;                                                         // whose arrival says that the stage of the last fetch has been read, 0 for none
   uint32_t xBar, xBars, xEndBar, xParity = 0, xHeld = 0;                     // x of the group at hand
-  uint32_t operandLow;
+  uint32_t firstOperand, x;  // of the first slot; of the group at hand, the same in all threads
   int thread;
 
   __device__ __forceinline__ Consumer(uint32_t full, uint32_t ring, int stages, uint32_t xFull, uint32_t xRing, int xSlots, int warp, int lane) {
-    codesAt = ring + S::HEAD_BYTES, scalesAt = ring + warp * 32 + (lane >> 2) * 4;
+    codesAt = ring + S::HEAD_BYTES + (warp * 32 + lane) * 16, scalesAt = ring + warp * 32 + (lane >> 2) * 4;
     bar = full, ringBars = stages * 8, endBar = full + ringBars, ringBytes = stages * S::BYTES;
     xBar = xBars = xFull, xEndBar = xFull + xSlots * 8;
-    operandLow = (uint32_t)operandB(xRing, R);
+    firstOperand = (uint32_t)operandB(xRing, R);
     thread = warp * 32 + lane;
   }
   // A block out of the ring. `last`: nothing more of its stage is wanted.
   __device__ __forceinline__ void fetch(int place, bool last) {
     if (place == 0) barrierWait(bar, parity);
-    codes.load(codesAt + place * S::CODE_BYTES, thread);
+    codes.load(codesAt + place * S::CODE_BYTES);
 #pragma unroll
     for (int q = 0; q < Q; q++) {
       scales[q] = loadSharedWord(scalesAt + q * 256 + place * 128);
@@ -155,7 +153,7 @@ template <class F, int R, int Q> struct Consumer {
     if (read != 0 && (thread & 31) == 0) barrierArrive(read + (fetched & nothing));
   }
   // What was fetched becomes fragments.
-  __device__ __forceinline__ void expand(const DecodeShape& s, uint32_t (&a)[32], const F& format) {
+  __device__ __forceinline__ void expand(const DecodeShape& s, uint32_t (&a)[32], F& format) {
     codes.pin();
 #pragma unroll
     for (int q = 0; q < Q; q++) asm volatile("" : "+r"(scales[q]), "+r"(zeros[q]));
@@ -169,32 +167,44 @@ template <class F, int R, int Q> struct Consumer {
 #pragma unroll
     for (int i = 0; i < 32; i++) asm volatile("" : "+r"(a[i]));  // stays ahead of the wgmma fence
   }
-  __device__ __forceinline__ void releaseX() {
-    if (xHeld != 0 && (thread & 31) == 0) barrierArrive(xHeld);
-    xHeld = 0;
+  __device__ __forceinline__ void release(uint32_t bar) {
+    if (bar != 0 && (thread & 31) == 0) barrierArrive(bar);
   }
+  // Waits for x of a group. The shuffle tells the compiler that its operand is the same in all threads.
+  __device__ __forceinline__ void awaitX() {
+    barrierWait(xBar, xParity);
+    x = __shfl_sync(~0u, firstOperand + (xBar - xBars) * (R * 2), 0);  // R * 256 bytes a slot
+  }
+  // x at hand is wanted no more once its products are done.
   __device__ __forceinline__ void stepX() {
     xHeld = xBar + X_EMPTY;
     xBar += 8;
     if (xBar == xEndBar) xBar = xBars, xParity ^= 1;
   }
-  // Waits for x of a group; its operand, the same in all threads: the shuffle tells the compiler.
-  __device__ __forceinline__ uint32_t awaitX() {
-    barrierWait(xBar, xParity);
-    return __shfl_sync(~0u, operandLow + (xBar - xBars) * (R * 2), 0);  // R * 256 bytes a slot
-  }
 
-  // One block: its products are under way while the one fetched meanwhile is made into fragments.
-  template <int STAGE, int PENDING = 1> __device__ __forceinline__ void step(const DecodeShape& s, const F& format, float (&acc)[R / 2], uint32_t (&now)[32], uint32_t (&next)[32], uint32_t x, bool first, bool freesX) {
+  // One block, whose x is at hand (or is waited for, beginsX). While its products are under way the next block is fetched, from `place` of its stage, and made into fragments,
+  // and x of the next group is waited for (nextX). With 64 rows, where the tensor core is the busiest, both are asked for first.
+  static constexpr bool ASKS_FIRST = R == 64;
+  template <int STAGE, int PENDING = 1>
+  __device__ __forceinline__ void step(const DecodeShape& s, F& format, float (&acc)[R / 2], uint32_t (&now)[32], uint32_t (&next)[32], bool first, int place, bool last, bool beginsX, bool endsX, bool nextX) {
     using T = typename F::Type;
+    if (ASKS_FIRST) {
+      fetch(place, last);
+      if (beginsX) awaitX();
+    }
     if (STAGE >= STAGE_MULTIPLY) {
       wgmmaFence();
 #pragma unroll
       for (int i = 0; i < 8; i++) wgmma<T>(acc, now + 4 * i, OPERAND_HIGH | (x + i * (2 * R)), i > 0 || !first);
       wgmmaCommit();
-      wgmmaWait<PENDING>();  // for the block before
     }
-    if (freesX) releaseX();
+    if (!ASKS_FIRST) fetch(place, last);
+    const uint32_t before = xHeld;
+    if (endsX) stepX();
+    if (!ASKS_FIRST && nextX) awaitX();
+    if (STAGE >= STAGE_MULTIPLY) wgmmaWait<PENDING>();
+    if (beginsX) release(before);  // of the group before, whose products are done
+    if (PENDING == 0) release(xHeld), xHeld = 0;
     if (STAGE >= STAGE_DEQUANTISE) expand(s, next, format);
     if (STAGE == STAGE_LOAD) release(s), fa[0] ^= codes.any() ^ scales[0];
   }
@@ -202,48 +212,39 @@ template <class F, int R, int Q> struct Consumer {
   template <int N, int STAGE> __device__ __forceinline__ void multiply(const DecodeShape& s, const Team& t, F& format, int strip, float (&acc)[N][R / 2]) {
     const int last = t.endGroup - 1;
     const bool brief = t.firstGroup == last && (N == 1 || strip + 3 == t.endStrip);  // the next strip's first block is alone in its stage
+    if (!ASKS_FIRST) awaitX();
     if constexpr (N == 2) {
       for (int g = t.firstGroup; g <= last; g++) {
-        fetch(1, true);
-        const uint32_t x = awaitX();
-        step<STAGE>(s, format, acc[0], fa, fb, x, g == t.firstGroup, true);
-        fetch(0, g == last && brief);
-        step<STAGE>(s, format, acc[1], fb, fa, x, g == t.firstGroup, false);
-        stepX();
+        step<STAGE>(s, format, acc[0], fa, fb, g == t.firstGroup, 1, true, true, false, false);
+        step<STAGE>(s, format, acc[1], fb, fa, g == t.firstGroup, 0, g == last && brief, false, true, g < last);
       }
     } else {
       int g = t.firstGroup;
       for (; g < last; g += 2) {
-        fetch(1, true);
-        step<STAGE>(s, format, acc[0], fa, fb, awaitX(), g == t.firstGroup, true);
-        stepX();
-        fetch(0, g + 2 == last);
+        step<STAGE>(s, format, acc[0], fa, fb, g == t.firstGroup, 1, true, true, true, true);
         if (F::perStrip && g + 1 == last) format.select(min(strip + 1, t.endStrip - 1));
-        step<STAGE>(s, format, acc[0], fb, fa, awaitX(), false, true);
-        stepX();
+        step<STAGE>(s, format, acc[0], fb, fa, false, 0, g + 2 == last, true, true, g + 1 < last);
       }
       if (g == last) {  // an odd one: its own fragments give way, as the next strip begins with fa
-        fetch(0, brief);
         if (F::perStrip) format.select(min(strip + 1, t.endStrip - 1));
-        step<STAGE, 0>(s, format, acc[0], fa, fa, awaitX(), g == t.firstGroup, true);
-        stepX();
+        step<STAGE, 0>(s, format, acc[0], fa, fa, g == t.firstGroup, 0, brief, true, true, false);
       }
     }
     if (STAGE >= STAGE_MULTIPLY) wgmmaWait<0>();
-    releaseX();
+    release(xHeld), xHeld = 0;
   }
   // Nothing to multiply, while the other warpgroup works with the same x.
   __device__ __forceinline__ void skip(const Team& t) {
     for (int g = t.firstGroup; g < t.endGroup; g++) {
       barrierWait(xBar, xParity);
       stepX();
-      releaseX();
+      release(xHeld), xHeld = 0;
     }
   }
 };
 
-template <class F, int R, int Q, int STAGE, int N>
-__device__ __forceinline__ void multiplyStrips(const DecodeShape& s, const Team& t, Consumer<F, R, Q>& c, F& format, Summation<F, R>& sums, int strip) {
+template <class F, int R, int Q, int STAGE, int STRIPS, int N>
+__device__ __forceinline__ void multiplyStrips(const DecodeShape& s, const Team& t, Consumer<F, R, Q>& c, F& format, Summation<F, R, STRIPS>& sums, int strip) {
   float acc[N][R / 2];
   if (STAGE < STAGE_MULTIPLY) {
 #pragma unroll
@@ -264,7 +265,7 @@ __device__ __forceinline__ void multiplyStrips(const DecodeShape& s, const Team&
   }
 }
 
-template <class F, int R, int Q, int STAGE> __device__ __forceinline__ void consume(const DecodeShape& s, const Team& t, Consumer<F, R, Q>& c, F& format, Summation<F, R>& sums, int passes, int passStrips) {
+template <class F, int R, int Q, int STAGE, int STRIPS> __device__ __forceinline__ void consume(const DecodeShape& s, const Team& t, Consumer<F, R, Q>& c, F& format, Summation<F, R, STRIPS>& sums, int passes, int passStrips) {
   if (t.firstStrip < t.endStrip) {
     format.select(t.firstStrip);
     c.fetch(0, t.firstGroup + 1 == t.endGroup && (passStrips == 1 || t.firstStrip + 1 == t.endStrip));
@@ -276,22 +277,22 @@ template <class F, int R, int Q, int STAGE> __device__ __forceinline__ void cons
     if (n <= 0)
       c.skip(t);
     else if (n == 1)
-      multiplyStrips<F, R, Q, STAGE, 1>(s, t, c, format, sums, strip);
+      multiplyStrips<F, R, Q, STAGE, STRIPS, 1>(s, t, c, format, sums, strip);
     else
-      multiplyStrips<F, R, Q, STAGE, MAX_STRIPS>(s, t, c, format, sums, strip);
+      multiplyStrips<F, R, Q, STAGE, STRIPS, STRIPS>(s, t, c, format, sums, strip);
   }
 }
 
-template <class F, int R, int Q, int STAGE> __device__ __forceinline__ void decode(const DecodeShape& s, const void* tables, int numTables) {
+template <class F, int R, int Q, int STAGE, int STRIPS> __device__ __forceinline__ void decode(const DecodeShape& s, const void* tables, int numTables) {
   extern __shared__ __align__(1024) unsigned char shared[];
   __shared__ DecodeBarriers bars[CONSUMERS];
   const int warp = __shfl_sync(~0u, threadIdx.x >> 5, 0), lane = threadIdx.x & 31, group = warp >> 2;  // the warpgroup; CONSUMERS is the producers'
   const int mine = group == CONSUMERS ? warp & 1 : group;                                           // the consumer that this warp is or serves
   const Team t(s.groups, s.strips, s.partsLog, mine), other(s.groups, s.strips, s.partsLog, mine ^ 1);
-  const DecodeMemory<R> mem(sharedAddress(shared) + F::sharedBytes, s.xSlots);
+  const DecodeMemory<F, R, STRIPS> mem(sharedAddress(shared), s.xSlots);
   // Both warpgroups read the same x unless a CTA holds two parts of K.
   const bool sharedX = s.partsLog < 2;
-  const int passStrips = F::perStrip && numTables > 1 ? 1 : MAX_STRIPS;
+  const int passStrips = F::perStrip && numTables > 1 ? 1 : STRIPS;
   const int most = sharedX ? max(t.endStrip - t.firstStrip, other.endStrip - other.firstStrip) : t.endStrip - t.firstStrip, passes = (most + passStrips - 1) / passStrips;
   const bool alone = other.firstStrip >= other.endStrip;
   const int stages = alone ? s.stages : s.stages / CONSUMERS, xSlots = sharedX ? s.xSlots : s.xSlots / CONSUMERS, xStream = sharedX ? 0 : mine;
@@ -304,7 +305,8 @@ template <class F, int R, int Q, int STAGE> __device__ __forceinline__ void deco
   __syncthreads();
   clusterArrive();
   if (group == CONSUMERS) {
-    if (R >= 32) lowerRegisters<40>();
+    if (STRIPS == 1) lowerRegisters<32>();
+    if (STRIPS == 2 && R >= 32) lowerRegisters<40>();
     const bool leader = elected();
     if (warp < 5 * CONSUMERS) {  // one of the first two
       if (leader) {
@@ -317,13 +319,14 @@ template <class F, int R, int Q, int STAGE> __device__ __forceinline__ void deco
     __syncwarp();
     clusterWait();
   } else {
-    if (R >= 32) raiseRegisters<232>();
+    if (STRIPS == 1) raiseRegisters<104>();
+    if (STRIPS == 2 && R >= 32) raiseRegisters<232>();
     F format(tables, numTables, sharedAddress(shared), lane);
     Consumer<F, R, Q> consumer(full, ring, stages, xFull, xRing, xSlots, warp & 3, lane);
-    Summation<F, R> sums(s.out, F::lift(s.scaleExponent), mem.sums, sharedAddress(&bars[mine].sums), sizeof(DecodeBarriers), mine, warp & 3, lane);
+    Summation<F, R, STRIPS> sums(s.out, F::lift(s.scaleExponent), mem.sums, sharedAddress(&bars[mine].sums), sizeof(DecodeBarriers), mine, warp & 3, lane);
     waitForPredecessor();
     clusterWait();
-    consume<F, R, Q, STAGE>(s, t, consumer, format, sums, passes, passStrips);
+    consume<F, R, Q, STAGE, STRIPS>(s, t, consumer, format, sums, passes, passStrips);
     if (STAGE == STAGE_COMPLETE) sums.finishLast(t);
   }
 }

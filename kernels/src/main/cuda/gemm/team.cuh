@@ -19,11 +19,11 @@ struct Team {
   }
 };
 
-// What a member receives: the sums of all parts of the columns that it owns, of two strips: [part][strip][warp of columns][tile of eight rows][lane] float4.
-template <int R> constexpr int SUM_BYTES = 2 * 4 * (R / 8) * 512;
+// What a member receives: the sums of all parts of the columns that it owns, of the strips of a pass: [part][strip][warp of columns][tile of eight rows][lane] float4.
+template <int R, int STRIPS> constexpr int SUM_BYTES = STRIPS * 4 * (R / 8) * 512;
 
 // The columns of each warp of every member go to the member that owns them, which adds the parts in order of K and finishes them.
-template <class F, int R> struct Summation {
+template <class F, int R, int STRIPS> struct Summation {
   using T = typename F::Type;
   static constexpr int TILES = R / 8;
   const Output& out;
@@ -32,7 +32,7 @@ template <class F, int R> struct Summation {
   int barStride, warpgroup, warp, lane, count = 0, lastStrip = 0, lastStrips = 0;  // sends so far; the strips of the last
 
   __device__ __forceinline__ Summation(const Output& out, float lift, uint32_t buffers, uint32_t bars, int barStride, int warpgroup, int warp, int lane)
-      : out(out), lift(lift), buffer(buffers + warpgroup * SUM_BYTES<R>), full(bars), free(bars + 8), barStride(barStride), warpgroup(warpgroup), warp(warp), lane(lane) {}
+      : out(out), lift(lift), buffer(buffers + warpgroup * SUM_BYTES<R, STRIPS>), full(bars), free(bars + 8), barStride(barStride), warpgroup(warpgroup), warp(warp), lane(lane) {}
 
   // A sum and its place: the warp whose columns it has, the tile of eight rows.
   __device__ __forceinline__ void write(int strip, int columnWarp, int tile, float4 v, uint2 addend) const {
@@ -65,7 +65,7 @@ template <class F, int R> struct Summation {
   template <int N> __device__ __forceinline__ void send(const Team& t, const float (&acc)[N][R / 2]) {
     const int columnsLog = 2 - t.partsLog, owner = warp >> columnsLog, column = warp & ((1 << columnsLog) - 1);  // an owner has the columns of 2^columnsLog warps
     const int away = memberGroup(t, owner) - warpgroup;
-    const uint32_t to = peerAddress(buffer + away * SUM_BYTES<R> + lane * 16, memberRank(t, owner)), toBar = peerAddress(full + away * barStride, memberRank(t, owner));
+    const uint32_t to = peerAddress(buffer + away * SUM_BYTES<R, STRIPS> + lane * 16, memberRank(t, owner)), toBar = peerAddress(full + away * barStride, memberRank(t, owner));
     if (warp == 0 && lane == 0) barrierExpect(full, N * 4 * TILES * 512);
     if (count > 0) barrierWait(free, (count - 1) & 1);
 #pragma unroll

@@ -113,16 +113,21 @@ template <class T, bool ZEROS> __device__ __forceinline__ GroupScale<typename T:
   return g;
 }
 
+// Where a table must lie in shared memory that takes a byte of codes as a byte of the address (lut.cuh). The upper byte of an address is the CTA's rank in its cluster.
+__device__ __forceinline__ uint32_t tablePlace(uint32_t sharedBase) { return (sharedBase & 0xff000000u) | 0x10000; }
+
 __device__ __forceinline__ void pinWords(uint4& v) { asm volatile("" : "+r"(v.x), "+r"(v.y), "+r"(v.z), "+r"(v.w)); }
 
-// The codes of 16 columns by 128 inputs that belong to a lane; `thread` = its place among the 128 threads of a half.
+// The codes of 16 columns by 128 inputs that belong to a lane.
 struct Codes4 {
   uint4 v[2];
-  __device__ __forceinline__ void load(uint32_t half, int thread) { v[0] = loadSharedWords(half + thread * 16), v[1] = loadSharedWords(half + 2048 + thread * 16); }
+  // From a thread's place in a half: 16 bytes times its number.
+  __device__ __forceinline__ void load(uint32_t mine) { v[0] = loadSharedWords(mine), v[1] = loadSharedWords(mine + 2048); }
   __device__ __forceinline__ uint32_t step(int i) const {
     const uint4& u = v[i / 4];
     return i % 4 == 0 ? u.x : i % 4 == 1 ? u.y : i % 4 == 2 ? u.z : u.w;
   }
+  __device__ __forceinline__ uint32_t raw(int i) const { return step(i); }
   __device__ __forceinline__ uint32_t any() const { return v[0].x ^ v[1].w; }
   // What is made of the codes is made after this point.
   __device__ __forceinline__ void pin() { pinWords(v[0]), pinWords(v[1]); }
@@ -134,7 +139,7 @@ template <class T, bool ZEROS> struct IntegerWeights {
   using Codes = Codes4;
   using Scale = GroupScale<typename T::Pair>;
   static constexpr int bits = 4, sharedBytes = 0;
-  static constexpr bool zeros = ZEROS, perStrip = false;
+  static constexpr bool zeros = ZEROS, perStrip = false, placed = false;
   __device__ __forceinline__ IntegerWeights(const void*, int, uint32_t, int) {}
   static __device__ __forceinline__ void prepare(const void*, uint32_t) {}
   __device__ __forceinline__ void select(int) {}

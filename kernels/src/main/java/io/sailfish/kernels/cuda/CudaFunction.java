@@ -22,6 +22,7 @@ final class CudaFunction {
   private final DeviceFaults faults;
   private int sharedBytes = DEFAULT_SHARED_BYTES;
   private int cluster = PORTABLE_CLUSTER;
+  private boolean mostlyShared;
 
   CudaFunction(DeviceFaults faults) {
     this.faults = faults;
@@ -44,6 +45,12 @@ final class CudaFunction {
           CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
           geometry.sharedBytes());
       sharedBytes = geometry.sharedBytes();
+    }
+    if (geometry.overlap() && !mostlyShared) {
+      // A multiprocessor changes its split between cache and shared memory only when it is empty:
+      // kernels that run beside one another must agree on it.
+      set(CUfunction_attribute.CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT, 100);
+      mostlyShared = true;
     }
     if (geometry.cluster() > cluster) {
       set(CUfunction_attribute.CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED, 1);

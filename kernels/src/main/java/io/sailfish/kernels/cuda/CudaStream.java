@@ -24,6 +24,7 @@ public final class CudaStream implements AutoCloseable {
   private final Handle handle = new Handle();
   private final LaunchBlock launchBlock = new LaunchBlock();
   private boolean capturing;
+  private int turn;
   private long copiesIn;
   private long bytesIn;
   private long copiesOut;
@@ -58,6 +59,12 @@ public final class CudaStream implements AutoCloseable {
 
   CUstream handle() {
     return handle;
+  }
+
+  /** 0 and 1 by turns, for kernels that share a multiprocessor with their neighbours' blocks. */
+  int nextTurn() {
+    turn ^= 1;
+    return turn;
   }
 
   /**

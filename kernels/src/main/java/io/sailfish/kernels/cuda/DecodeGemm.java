@@ -15,6 +15,12 @@ import java.util.Locale;
 final class DecodeGemm {
   private static final int PAIR_TABLE_BYTES = 32 << 10;
 
+  /** Up to so many rows the values of all bytes of codes fit into shared memory. */
+  private static final int PLACED_ROWS = 32;
+
+  /** Up to so many rows a block of threads leaves room for the next kernel's. */
+  private static final int BESIDE_ROWS = 16;
+
   private static final KernelSpec SHAPE =
       KernelSpec.kernel("", "")
           .in("weights")
@@ -48,7 +54,12 @@ final class DecodeGemm {
           for (boolean zeros : new boolean[] {false, true}) {
             if (isBuilt(code, type, scaleRows, zeros)) {
               for (int rows = 8; rows <= 64; rows *= 2) {
-                specs.add(spec(code, type, scaleRows, zeros, rows));
+                if (code != PackedCode.LUT4 || rows > PLACED_ROWS) {
+                  specs.add(spec(code, type, scaleRows, zeros, rows, false));
+                }
+                if (code != PackedCode.W4 && rows <= PLACED_ROWS) {
+                  specs.add(spec(code, type, scaleRows, zeros, rows, true));
+                }
               }
             }
           }
@@ -83,15 +94,21 @@ final class DecodeGemm {
   }
 
   private static KernelSpec spec(
-      PackedCode code, TwoByteFloat type, int scaleRows, boolean zeros, int rows) {
+      PackedCode code, TwoByteFloat type, int scaleRows, boolean zeros, int rows, boolean placed) {
     String format = code.name().toLowerCase(Locale.ROOT);
     String ofType = type.name().toLowerCase(Locale.ROOT);
     String module =
         code == PackedCode.W4 && type == TwoByteFloat.BF16 ? "gemm_w4_bf16" : "gemm_" + format;
     return SHAPE.withEntry(
         module + "_decode_sm90",
-        "gemm_%s_%s_g%d%s_r%d"
-            .formatted(format, ofType, PackedLayout.BLOCK / scaleRows, zeros ? "_z" : "", rows));
+        "gemm_%s_%s_g%d%s%s_r%d"
+            .formatted(
+                format,
+                ofType,
+                PackedLayout.BLOCK / scaleRows,
+                zeros ? "_z" : "",
+                placed ? "_one" : "",
+                rows));
   }
 
   /** Queues a product of one tile. */
@@ -99,13 +116,18 @@ final class DecodeGemm {
       CudaStream stream, GemmEpilogue epilogue, TiledActivations x, DeviceWeight weight) {
     PackedLayout layout = weight.layout();
     int rows = x.tileRows();
-    int ownShared = layout.code() == PackedCode.LUT4 ? PAIR_TABLE_BYTES : 0;
-    DecodeGeometry geometry = DecodeGeometry.of(rows, layout.blockBytes(), ownShared);
+    boolean placed = layout.code() != PackedCode.W4 && weight.tables() == 1 && rows <= PLACED_ROWS;
+    boolean beside = !placed && rows <= BESIDE_ROWS;
+    DecodeGeometry geometry = geometry(stream, layout, rows, placed);
     int strips = 2 * layout.panels();
-    int blocks = DecodeGeometry.blocks(strips, stream.device().properties().multiprocessors());
+    int multiprocessors = stream.device().properties().multiprocessors();
+    int blocks =
+        beside
+            ? DecodeGeometry.everywhere(multiprocessors)
+            : DecodeGeometry.blocks(strips, multiprocessors);
     int parts = PrefillPlan.parts(layout.blocksPerPanel(), layout.panels());
     stream.launch(
-        spec(layout.code(), x.type(), layout.scaleRowsPerBlock(), layout.hasZeros(), rows),
+        spec(layout.code(), x.type(), layout.scaleRowsPerBlock(), layout.hasZeros(), rows, placed),
         LaunchGeometry.of(blocks, DecodeGeometry.THREADS)
             .withShared(geometry.sharedBytes())
             .overlapping(),
@@ -128,5 +150,17 @@ final class DecodeGemm {
         layout.scaleType() == TwoByteFloat.BF16 ? 1 : 0,
         weight.scaleExponent(),
         weight.tables());
+  }
+
+  private static DecodeGeometry geometry(
+      CudaStream stream, PackedLayout layout, int rows, boolean placed) {
+    if (placed) {
+      return DecodeGeometry.placed(rows, layout.blockBytes());
+    }
+    if (rows <= BESIDE_ROWS) {
+      return DecodeGeometry.beside(rows, layout.blockBytes(), stream.nextTurn());
+    }
+    return DecodeGeometry.alone(
+        rows, layout.blockBytes(), layout.code() == PackedCode.LUT4 ? PAIR_TABLE_BYTES : 0);
   }
 }

@@ -9,35 +9,78 @@ class DecodeGeometryTest {
   /** What a block may ask for, less what the kernels have anyway. */
   private static final int SHARED = 226 << 10;
 
+  /** What a multiprocessor has, and what of it every block of these kernels takes beside. */
+  private static final int MULTIPROCESSOR = 228 << 10;
+
+  private static final int STATIC = 3 << 10;
+
   private static final int PAIR_TABLE = 32 << 10;
+  private static final int[] BLOCK_BYTES = {4352, 6400, 8448, 8704, 9216, 10240};
 
   @Test
   void fitsEveryKindOnTheCard() {
-    for (int rows = 8; rows <= 64; rows *= 2) {
-      for (int blockBytes : new int[] {4352, 6400, 8448, 8704, 9216, 10240}) {
+    for (int rows = 32; rows <= 64; rows *= 2) {
+      for (int blockBytes : BLOCK_BYTES) {
         for (int own : new int[] {0, PAIR_TABLE}) {
-          DecodeGeometry geometry = DecodeGeometry.of(rows, blockBytes, own);
+          DecodeGeometry geometry = DecodeGeometry.alone(rows, blockBytes, own);
           int used =
               own + rows * 1024 + geometry.xSlots() * rows * 256 + geometry.stages() * blockBytes;
           assertTrue(used <= geometry.sharedBytes(), geometry::toString);
           assertTrue(geometry.sharedBytes() <= SHARED, geometry::toString);
           assertTrue(geometry.sharedBytes() > SHARED / 2, "two on a multiprocessor");
-          // Two for each warpgroup at least: one at work, one on its way.
-          assertTrue(geometry.stages() >= 4 && geometry.stages() <= 16, geometry::toString);
-          assertTrue(geometry.xSlots() >= 4 && geometry.xSlots() <= 16, geometry::toString);
+          assertHasDepth(geometry);
         }
       }
     }
   }
 
   @Test
-  void keepsRingsNoDeeperThanTheyPay() {
-    assertEquals(new DecodeGeometry(9, 16, 116 << 10), geometry(8));
-    assertEquals(new DecodeGeometry(7, 6, 64 * (1024 + 6 * 256) + 7 * 8448), geometry(64));
+  void leavesRoomForTheNextKernelsBlockAndNoneForASecondOfItsOwn() {
+    for (int rows = 8; rows <= 16; rows *= 2) {
+      for (int blockBytes : BLOCK_BYTES) {
+        DecodeGeometry one = DecodeGeometry.beside(rows, blockBytes, 0);
+        DecodeGeometry other = DecodeGeometry.beside(rows, blockBytes, 1);
+        int used = rows * 512 + other.xSlots() * rows * 256 + other.stages() * blockBytes;
+        assertTrue(used <= other.sharedBytes() && used <= one.sharedBytes(), other::toString);
+        int both = one.sharedBytes() + other.sharedBytes() + 2 * STATIC;
+        assertTrue(both <= MULTIPROCESSOR, "not beside one another: " + both);
+        assertTrue(2 * (one.sharedBytes() + STATIC) > MULTIPROCESSOR, "two of one kernel");
+        assertTrue(both + other.sharedBytes() > MULTIPROCESSOR, "three");
+        assertEquals(one.stages(), other.stages());
+        assertHasDepth(one);
+      }
+    }
   }
 
-  private static DecodeGeometry geometry(int rows) {
-    return DecodeGeometry.of(rows, 8448, 0);
+  @Test
+  void putsTheRingBeforeAPlacedTableAndTheRestBehind() {
+    for (int rows = 8; rows <= 32; rows *= 2) {
+      for (int blockBytes : BLOCK_BYTES) {
+        DecodeGeometry geometry = DecodeGeometry.placed(rows, blockBytes);
+        // The kernel's own variables and the driver's kilobyte lie before the ring.
+        assertTrue(STATIC + geometry.stages() * blockBytes <= 0x10000, geometry::toString);
+        int end = 0x20000 + rows * 1024 + geometry.xSlots() * rows * 256;
+        assertTrue(end <= 1024 + geometry.sharedBytes(), geometry::toString);
+        assertTrue(geometry.sharedBytes() <= SHARED, geometry::toString);
+        assertHasDepth(geometry);
+      }
+    }
+  }
+
+  private static void assertHasDepth(DecodeGeometry geometry) {
+    // Two for each warpgroup at least: one at work, one on its way.
+    assertTrue(geometry.stages() >= 4 && geometry.stages() <= 16, geometry::toString);
+    // Of a warpgroup's three groups of x one is at work, one awaited, one not yet given back.
+    assertTrue(geometry.xSlots() >= 4 && geometry.xSlots() <= 16, geometry::toString);
+  }
+
+  @Test
+  void keepsRingsNoDeeperThanTheyPay() {
+    assertEquals(new DecodeGeometry(8, 16, 112 << 10), DecodeGeometry.beside(8, 8448, 0));
+    assertEquals(new DecodeGeometry(8, 8, 109 << 10), DecodeGeometry.beside(16, 8448, 1));
+    assertEquals(
+        new DecodeGeometry(7, 6, 64 * (1024 + 6 * 256) + 7 * 8448),
+        DecodeGeometry.alone(64, 8448, 0));
   }
 
   @Test
