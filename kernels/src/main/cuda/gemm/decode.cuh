@@ -115,8 +115,7 @@ template <class F, int R, int Q> struct Consumer {
   uint32_t fa[32], fb[32];  // fragments of the block at hand and of the next, by turns; fa first
   typename F::Codes codes;  // of the next, as stored
   uint32_t scales[Q], zeros[Q];
-  uint32_t codesAt, scalesAt, bar, endBar, ringBars, ringBytes, parity = 0;  // the stage that the next is in
-  uint32_t read = 0;                                                         // whose arrival says that the stage of the last fetch has been read, 0 for none
+  uint32_t codesAt, scalesAt, bar, endBar, ringBars, ringBytes, parity = 0, held = 0;  // the stage that the next is in; the one to give back
   uint32_t xBar, xBars, xEndBar, xParity = 0, xHeld = 0;                     // x of the group at hand
   uint32_t firstOperand, x;  // of the first slot; of the group at hand, the same in all threads
   int thread;
@@ -128,7 +127,7 @@ template <class F, int R, int Q> struct Consumer {
     firstOperand = (uint32_t)operandB(xRing, R);
     thread = warp * 32 + lane;
   }
-  // A block out of the ring. `last`: nothing more of its stage is wanted.
+  // A block out of the ring. `last`: nothing more of its stage is wanted once it is in registers.
   __device__ __forceinline__ void fetch(int place, bool last) {
     if (place == 0) barrierWait(bar, parity);
     codes.load(codesAt + place * S::CODE_BYTES);
@@ -137,29 +136,29 @@ template <class F, int R, int Q> struct Consumer {
       scales[q] = loadSharedWord(scalesAt + q * 256 + place * 128);
       zeros[q] = F::zeros ? loadSharedWord(scalesAt + (Q + q) * 256 + place * 128) : 0u;
     }
-    read = last ? bar + EMPTY : 0u;
     if (last) {
+      held = bar + EMPTY;
       bar += 8, codesAt += S::BYTES, scalesAt += S::BYTES;
       if (bar == endBar) bar -= ringBars, codesAt -= ringBytes, scalesAt -= ringBytes, parity ^= 1;
     }
   }
-  // The stage goes back once what was fetched is in registers. The address depends on it, for the order of instructions alone lets the arrival overtake the loads: with
-  // the other warpgroup's sums ahead of them they take longer than the next block.
-  __device__ __forceinline__ void release(const DecodeShape& s) {
-    uint32_t fetched = codes.any();
+  // Gives the stage back. An arrival does not wait for loads ahead of it, and may overtake them where the shared memory is busy: it has to use what they bring.
+  __device__ __forceinline__ void releaseStage(const DecodeShape& s) {
+    const uint32_t nothing = s.stages >> 8;  // nobody but us knows that it is 0
+    uint32_t words = codes.any();
 #pragma unroll
-    for (int q = 0; q < Q; q++) fetched ^= scales[q] ^ zeros[q];
-    const uint32_t nothing = (uint32_t)s.zeroKind >> 8;  // 0, which the compiler cannot know
-    if (read != 0 && (thread & 31) == 0) barrierArrive(read + (fetched & nothing));
+    for (int q = 0; q < Q; q++) words ^= scales[q] ^ zeros[q];
+    __syncwarp();
+    release(held == 0 ? 0 : held + (words & nothing));
+    held = 0;
   }
   // What was fetched becomes fragments.
   __device__ __forceinline__ void expand(const DecodeShape& s, uint32_t (&a)[32], F& format) {
     codes.pin();
-#pragma unroll
-    for (int q = 0; q < Q; q++) asm volatile("" : "+r"(scales[q]), "+r"(zeros[q]));
-    release(s);
+    releaseStage(s);
 #pragma unroll
     for (int q = 0; q < Q; q++) {
+      asm volatile("" : "+r"(scales[q]), "+r"(zeros[q]));
       const typename F::Scale g = F::scale(scales[q], zeros[q], s.zeroKind, s.scaleBf16, s.scaleExponent);
 #pragma unroll
       for (int i = q * 8 / Q; i < (q + 1) * 8 / Q; i++) format.fragment(a + 4 * i, codes, i, g);
@@ -206,7 +205,7 @@ template <class F, int R, int Q> struct Consumer {
     if (beginsX) release(before);  // of the group before, whose products are done
     if (PENDING == 0) release(xHeld), xHeld = 0;
     if (STAGE >= STAGE_DEQUANTISE) expand(s, next, format);
-    if (STAGE == STAGE_LOAD) release(s), fa[0] ^= codes.any() ^ scales[0];
+    if (STAGE == STAGE_LOAD) fa[0] ^= codes.any() ^ scales[0], releaseStage(s);
   }
   // N strips of a part of K.
   template <int N, int STAGE> __device__ __forceinline__ void multiply(const DecodeShape& s, const Team& t, F& format, int strip, float (&acc)[N][R / 2]) {
@@ -270,7 +269,7 @@ template <class F, int R, int Q, int STAGE, int STRIPS> __device__ __forceinline
     format.select(t.firstStrip);
     c.fetch(0, t.firstGroup + 1 == t.endGroup && (passStrips == 1 || t.firstStrip + 1 == t.endStrip));
     if (STAGE >= STAGE_DEQUANTISE) c.expand(s, c.fa, format);
-    else c.release(s);
+    if (STAGE == STAGE_LOAD) c.releaseStage(s);
   }
   for (int pass = 0; pass < passes; pass++) {
     const int strip = t.firstStrip + pass * passStrips, n = min(passStrips, t.endStrip - strip);

@@ -88,9 +88,14 @@ final class DecodeGemm {
         && !roundsTooMuch(layout, type);
   }
 
-  /** Scales in fp16 lose too much accuracy when they are rounded to bf16, and weights again. */
+  /**
+   * Weights are rounded here once they are scaled, in {@link PortableGemm} never. Scales in fp16
+   * lose too much when they are rounded to bf16 before that; and over few inputs the roundings do
+   * not average out, while the portable kernel, a block for each of its lanes, is as fast.
+   */
   static boolean roundsTooMuch(PackedLayout layout, TwoByteFloat activations) {
-    return activations == TwoByteFloat.BF16 && layout.scaleType() == TwoByteFloat.F16;
+    return layout.blocksPerPanel() <= PortableGemm.LANES
+        || activations == TwoByteFloat.BF16 && layout.scaleType() == TwoByteFloat.F16;
   }
 
   private static KernelSpec spec(

@@ -15,7 +15,10 @@ final class PortableGemm {
   static final int MIN_COMPUTE_CAPABILITY = 80;
 
   private static final int THREADS = 512;
-  private static final int LANES = 4;
+
+  /** Blocks of K that are multiplied at once. */
+  static final int LANES = 4;
+
   private static final int MAX_ROWS = 32;
   private static final int PAIR_TABLE_BYTES = 1024;
 
