@@ -5,5 +5,5 @@
 
 DECODE_ROWS(gemm_lut3_f16_g128, 1, Lut3<WeightsF16>)
 DECODE_ROWS(gemm_lut3_f16_g32, 4, Lut3<WeightsF16>)
-DECODE_PLACED_ROWS(gemm_lut3_f16_g128_one, 1, OneLut3<WeightsF16>)
-DECODE_PLACED_ROWS(gemm_lut3_f16_g32_one, 4, OneLut3<WeightsF16>)
+DECODE_SMALL_PLACED_ROWS(gemm_lut3_f16_g128_one, 1, OneLut3<WeightsF16>)
+DECODE_SMALL_PLACED_ROWS(gemm_lut3_f16_g32_one, 4, OneLut3<WeightsF16>)

@@ -41,11 +41,14 @@ struct DecodeBarriers {
   }
 };
 
-// Dynamic shared memory behind a format's own table, in this order: sums, x, the ring; the ring goes before a table that has a place of its own. Every part a multiple of 128 bytes.
+// Dynamic shared memory behind a format's own table, in this order: sums, x, the ring. The ring goes before a table that has a place of its own, and so does x where the
+// CTA shares its multiprocessor. Every part a multiple of 128 bytes.
 template <class F, int R, int STRIPS> struct DecodeMemory {
   uint32_t sums, x, ring;
-  __device__ __forceinline__ DecodeMemory(uint32_t base, int xSlots)
-      : sums((F::placed ? tablePlace(base) : base) + F::sharedBytes), x(sums + CONSUMERS * SUM_BYTES<R, STRIPS>), ring(F::placed ? base : x + xSlots * R * 256) {}
+  __device__ __forceinline__ DecodeMemory(uint32_t base, int xSlots, int ringBytes)
+      : sums((F::placed ? tablePlace(base) : base) + F::sharedBytes),
+        x(F::placed && STRIPS == 1 ? base + ringBytes : sums + CONSUMERS * SUM_BYTES<R, STRIPS>),
+        ring(F::placed ? base : x + xSlots * R * 256) {}
 };
 
 // Asks for one strip's half of a block; `place` 0 or 1 in the stage.
@@ -271,6 +274,8 @@ template <class F, int R, int Q, int STAGE, int STRIPS> __device__ __forceinline
     if (STAGE >= STAGE_DEQUANTISE) c.expand(s, c.fa, format);
     if (STAGE == STAGE_LOAD) c.releaseStage(s);
   }
+  waitForPredecessor();
+  clusterWait();
   for (int pass = 0; pass < passes; pass++) {
     const int strip = t.firstStrip + pass * passStrips, n = min(passStrips, t.endStrip - strip);
     if (n <= 0)
@@ -288,7 +293,7 @@ template <class F, int R, int Q, int STAGE, int STRIPS> __device__ __forceinline
   const int warp = __shfl_sync(~0u, threadIdx.x >> 5, 0), lane = threadIdx.x & 31, group = warp >> 2;  // the warpgroup; CONSUMERS is the producers'
   const int mine = group == CONSUMERS ? warp & 1 : group;                                           // the consumer that this warp is or serves
   const Team t(s.groups, s.strips, s.partsLog, mine), other(s.groups, s.strips, s.partsLog, mine ^ 1);
-  const DecodeMemory<F, R, STRIPS> mem(sharedAddress(shared), s.xSlots);
+  const DecodeMemory<F, R, STRIPS> mem(sharedAddress(shared), s.xSlots, s.stages * Stage<F, Q>::BYTES);
   // Both warpgroups read the same x unless a CTA holds two parts of K.
   const bool sharedX = s.partsLog < 2;
   const int passStrips = F::perStrip && numTables > 1 ? 1 : STRIPS;
@@ -305,7 +310,7 @@ template <class F, int R, int Q, int STAGE, int STRIPS> __device__ __forceinline
   clusterArrive();
   if (group == CONSUMERS) {
     if (STRIPS == 1) lowerRegisters<32>();
-    if (STRIPS == 2 && R >= 32) lowerRegisters<40>();
+    if (STRIPS == 2) lowerRegisters<40>();
     const bool leader = elected();
     if (warp < 5 * CONSUMERS) {  // one of the first two
       if (leader) {
@@ -319,12 +324,10 @@ template <class F, int R, int Q, int STAGE, int STRIPS> __device__ __forceinline
     clusterWait();
   } else {
     if (STRIPS == 1) raiseRegisters<104>();
-    if (STRIPS == 2 && R >= 32) raiseRegisters<232>();
+    if (STRIPS == 2) raiseRegisters<232>();
     F format(tables, numTables, sharedAddress(shared), lane);
     Consumer<F, R, Q> consumer(full, ring, stages, xFull, xRing, xSlots, warp & 3, lane);
     Summation<F, R, STRIPS> sums(s.out, F::lift(s.scaleExponent), mem.sums, sharedAddress(&bars[mine].sums), sizeof(DecodeBarriers), mine, warp & 3, lane);
-    waitForPredecessor();
-    clusterWait();
     consume<F, R, Q, STAGE, STRIPS>(s, t, consumer, format, sums, passes, passStrips);
     if (STAGE == STAGE_COMPLETE) sums.finishLast(t);
   }

@@ -24,8 +24,12 @@
   DECODE_ENTRY(name##_r32, 32, Q, STAGE_COMPLETE, 2, __VA_ARGS__) \
   DECODE_ENTRY(name##_r64, 64, Q, STAGE_COMPLETE, 2, __VA_ARGS__)
 
-// Formats whose table takes 64 KB of shared memory: a CTA a multiprocessor, and not for 64 rows.
+// Formats whose table has a place of its own, not for 64 rows. One of 64 KB: a CTA a multiprocessor.
 #define DECODE_PLACED_ROWS(name, Q, ...)                         \
   DECODE_ENTRY(name##_r8, 8, Q, STAGE_COMPLETE, 2, __VA_ARGS__)   \
   DECODE_ENTRY(name##_r16, 16, Q, STAGE_COMPLETE, 2, __VA_ARGS__) \
+  DECODE_ENTRY(name##_r32, 32, Q, STAGE_COMPLETE, 2, __VA_ARGS__)
+#define DECODE_SMALL_PLACED_ROWS(name, Q, ...)                   \
+  DECODE_ENTRY(name##_r8, 8, Q, STAGE_COMPLETE, 1, __VA_ARGS__)   \
+  DECODE_ENTRY(name##_r16, 16, Q, STAGE_COMPLETE, 1, __VA_ARGS__) \
   DECODE_ENTRY(name##_r32, 32, Q, STAGE_COMPLETE, 2, __VA_ARGS__)

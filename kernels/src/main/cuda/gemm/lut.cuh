@@ -1,6 +1,6 @@
 // Codes that name an entry of a table of 16, 8 or 4 values: NF4, FP4, learned tables, and int3 and int2 as the table 0, 1, 2 ... A step word holds in byte j the two
 // codes of register j of the A fragment (docs/adr/0001), so a byte is an index of pairs.
-//   One table for the matrix: all 256 pairs in shared memory, one copy a bank (64 KB): a PRMT and a conflict-free load a register.
+//   One table for the matrix: all pairs in shared memory, one copy a bank (64 KB; of 3 bits 30 KB): a PRMT and a conflict-free load a register.
 //   lut4 with 64 rows: the same in 32 KB, an address costs two instructions more.
 //   lut3, lut2 with 64 rows or several tables: the table's high and low bytes in registers; PRMT takes the codes as its selectors, two for four values.
 #pragma once
@@ -66,8 +66,6 @@ struct Codes3 {
     if (i % 4 == 3) return (a >> 3 & 0x11111111u) | (b >> 2 & 0x22222222u) | (c >> 1 & 0x44444444u);
     return (i % 4 == 0 ? a : i % 4 == 1 ? b : c) & 0x77777777u;
   }
-  // With what else is in the top bits of the nibbles.
-  __device__ __forceinline__ uint32_t raw(int i) const { return i == 3 || i == 7 ? step(i) : i < 3 ? (i == 0 ? u.x : i == 1 ? u.y : u.z) : i == 4 ? u.w : i == 5 ? v.x : v.y; }
   __device__ __forceinline__ uint32_t any() const { return u.x ^ v.y; }
   __device__ __forceinline__ void pin() {
     pinWords(u);
@@ -124,8 +122,8 @@ template <class T> using Lut3 = PermuteTable<3, Codes3, T>;
 template <class T> using Lut2 = PermuteTable<2, Codes2, T>;
 
 // One table for the whole matrix, as a table of all 256 values of a byte of codes in shared memory, a copy a bank. The copies of an entry are 256 bytes apart and the table lies
-// at tablePlace(), so that one PRMT puts the byte of codes into the address; one conflict-free load brings a register of the fragment (4 and 3 bits; what a 3-bit byte holds beside
-// the codes is ignored by way of equal entries) or two (2 bits: a byte holds the pairs of two steps).
+// at tablePlace(), so that one PRMT puts the byte of codes into the address; one conflict-free load brings a register of the fragment (4 bits) or two (2 bits: a byte holds the
+// pairs of two steps).
 template <int BITS, class C, class T> struct PlacedTable : TableScale<T> {
   using Codes = C;
   static constexpr int bits = BITS, sharedBytes = 65536;
@@ -162,5 +160,29 @@ template <int BITS, class C, class T> struct PlacedTable : TableScale<T> {
   }
 };
 template <class T> using OneLut4 = PlacedTable<4, Codes4, T>;
-template <class T> using OneLut3 = PlacedTable<3, Codes3, T>;
 template <class T> using OneLut2 = PlacedTable<2, Codes2, T>;
+
+// The same for 3 bits, of which a byte of codes has 64 values and not 256: a mask more for four registers, but written in a quarter of the time and small enough for a CTA that
+// shares its multiprocessor.
+template <class T> struct OneLut3 : TableScale<T> {
+  using Codes = Codes3;
+  static constexpr int bits = 3, sharedBytes = 0x78 * 256;
+  static constexpr bool perStrip = false, placed = true;
+  uint32_t entry;
+  __device__ __forceinline__ OneLut3(const void*, int, uint32_t sharedBase, int lane) : entry(tablePlace(sharedBase) + lane * 4) {}
+  static __device__ __forceinline__ void prepare(const void* tables, uint32_t sharedBase) {
+    const uint16_t* table = (const uint16_t*)tables;
+    for (int i = threadIdx.x; i < 64 * 8; i += blockDim.x) {  // 16 bytes each
+      const int low = i >> 3 & 7, high = i >> 6;
+      const uint32_t v = table[low] | (uint32_t)table[high] << 16;
+      asm volatile("st.shared.v4.u32 [%0], {%1,%1,%1,%1};" ::"r"(tablePlace(sharedBase) + (high * 16 + low) * 256 + (i & 7) * 16), "r"(v) : "memory");
+    }
+  }
+  __device__ __forceinline__ void select(int) {}
+  __device__ __forceinline__ void fragment(uint32_t* a, const Codes& c, int i, const typename TableScale<T>::Scale& g) const {
+    const uint32_t w = c.step(i);
+#pragma unroll
+    for (int j = 0; j < 4; j++) asm("ld.shared.u32 %0, [%1];" : "=r"(a[j]) : "r"(__byte_perm(w, entry, 0x7604 | j << 4)));
+    this->apply(a, g);
+  }
+};

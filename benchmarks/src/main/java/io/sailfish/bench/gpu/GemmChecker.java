@@ -50,7 +50,8 @@ final class GemmChecker implements AutoCloseable {
     layout = kind.layout(checkCase.outputs(), checkCase.inputs());
     LutTables tables =
         kind.tables(checkCase.tableForEachStrip() ? layout.paddedOutputs() / LutTables.STRIP : 1);
-    NoiseCodes codes = new NoiseCodes(layout, checkCase.hashCode(), checkCase.scaleFactor());
+    NoiseCodes codes =
+        new NoiseCodes(layout, checkCase.describe().hashCode(), checkCase.scaleFactor());
     inputs = HostMatrix.random(kind.activations(), checkCase.maxRows(), checkCase.inputs(), 5);
     reference =
         ReferenceProduct.compute(
@@ -110,55 +111,74 @@ final class GemmChecker implements AutoCloseable {
     return padded.firstColumns(checkCase.outputs());
   }
 
-  /**
-   * Runs every epilogue on the first rows and returns the worst relative error against the double
-   * product; NaN if a split product differs from the plain one in a single bit.
-   */
-  double epilogueError(int rows) {
+  /** What the epilogues made of a product. */
+  record Epilogues(HostMatrix gated, HostMatrix sums, boolean splitsAlike) {
+    /** Values that differ in any bit from those of the same rows in other company. */
+    long differingValues(Epilogues other) {
+      return gated.differingValues(other.gated) + sums.differingValues(other.sums);
+    }
+  }
+
+  /** Runs every epilogue on the first rows. */
+  Epilogues epilogues(int rows) {
     HostMatrix plain = run(inputs, rows);
-    int half = checkCase.outputs() / 2 / 8 * 8;
     try (MemoryScope parts = stream.device().memory().scope()) {
       TiledActivations xShape = shape(x, rows, checkCase.inputs());
-      TiledActivations low = part(parts, rows, half);
-      TiledActivations high = part(parts, rows, checkCase.outputs() - half - 8);
-      TiledActivations last = part(parts, rows, 8);
-      gemm.launch(GemmEpilogue.split(low, high, last), xShape, weight, rows);
-      HostMatrix first = HostMatrix.untile(low, rows, half, fetch(low));
-      HostMatrix rest = HostMatrix.untile(last, rows, 8, fetch(last));
-      boolean same = true;
-      for (int row = 0; row < rows; row++) {
-        same &= first.bits(row, half - 1) == plain.bits(row, half - 1);
-        for (int col = 0; col < 8; col++) {
-          same &= rest.bits(row, col) == plain.bits(row, checkCase.outputs() - 8 + col);
-        }
-      }
-
+      boolean splitsAlike = splitsAlike(parts, xShape, plain);
       TiledActivations gated = part(parts, rows, checkCase.outputs() / 2);
       gemm.launch(GemmEpilogue.swiGlu(gated), xShape, weight, rows);
       HostMatrix products = HostMatrix.untile(gated, rows, gated.cols(), fetch(gated));
-      double[][] gatedReference = new double[rows][gated.cols()];
-      double[][] doubled = new double[rows][checkCase.outputs()];
-      for (int row = 0; row < rows; row++) {
-        for (int col = 0; col < gated.cols(); col++) {
-          double gate = reference[row][2 * col];
-          gatedReference[row][col] = gate / (1 + Math.exp(-gate)) * reference[row][2 * col + 1];
-        }
-        for (int col = 0; col < checkCase.outputs(); col++) {
-          doubled[row][col] = reference[row][col] + plain.value(row, col);
-        }
-      }
-
       // y still holds the plain product: adding in place doubles it.
       TiledActivations yShape = shape(y, rows, checkCase.outputs());
       gemm.launch(GemmEpilogue.add(yShape, yShape), xShape, weight, rows);
       HostMatrix sums = HostMatrix.untile(yShape, rows, checkCase.outputs(), fetch(yShape));
-      double error = ReferenceProduct.relativeError(sums, doubled);
-      // A gate's product is the square of a scale: at the edges of the range fp16 cannot hold it.
-      if (checkCase.scaleFactor() == 1) {
-        error = Math.max(error, ReferenceProduct.relativeError(products, gatedReference));
-      }
-      return same ? error : Double.NaN;
+      return new Epilogues(products, sums, splitsAlike);
     }
+  }
+
+  private boolean splitsAlike(MemoryScope parts, TiledActivations xShape, HostMatrix plain) {
+    int rows = plain.rows;
+    int half = checkCase.outputs() / 2 / 8 * 8;
+    TiledActivations low = part(parts, rows, half);
+    TiledActivations high = part(parts, rows, checkCase.outputs() - half - 8);
+    TiledActivations last = part(parts, rows, 8);
+    gemm.launch(GemmEpilogue.split(low, high, last), xShape, weight, rows);
+    HostMatrix first = HostMatrix.untile(low, rows, half, fetch(low));
+    HostMatrix rest = HostMatrix.untile(last, rows, 8, fetch(last));
+    boolean same = true;
+    for (int row = 0; row < rows; row++) {
+      same &= first.bits(row, half - 1) == plain.bits(row, half - 1);
+      for (int col = 0; col < 8; col++) {
+        same &= rest.bits(row, col) == plain.bits(row, checkCase.outputs() - 8 + col);
+      }
+    }
+    return same;
+  }
+
+  /**
+   * The worst relative error of what {@link #epilogues} made, against the double product; NaN if a
+   * split product differs from the plain one in a single bit.
+   */
+  double epilogueError(Epilogues epilogues) {
+    int rows = epilogues.sums.rows;
+    HostMatrix plain = run(inputs, rows);
+    double[][] gatedReference = new double[rows][epilogues.gated.cols];
+    double[][] doubled = new double[rows][checkCase.outputs()];
+    for (int row = 0; row < rows; row++) {
+      for (int col = 0; col < epilogues.gated.cols; col++) {
+        double gate = reference[row][2 * col];
+        gatedReference[row][col] = gate / (1 + Math.exp(-gate)) * reference[row][2 * col + 1];
+      }
+      for (int col = 0; col < checkCase.outputs(); col++) {
+        doubled[row][col] = reference[row][col] + plain.value(row, col);
+      }
+    }
+    double error = ReferenceProduct.relativeError(epilogues.sums, doubled);
+    // A gate's product is the square of a scale: at the edges of the range fp16 cannot hold it.
+    if (checkCase.scaleFactor() == 1) {
+      error = Math.max(error, ReferenceProduct.relativeError(epilogues.gated, gatedReference));
+    }
+    return epilogues.splitsAlike ? error : Double.NaN;
   }
 
   private TiledActivations part(MemoryScope parts, int rows, int cols) {

@@ -12,6 +12,9 @@ import jcuda.driver.JCudaDriver;
  * at a time, on which the device must be current ({@link CudaDevice#makeCurrent}).
  */
 public final class CudaStream implements AutoCloseable {
+  /** No kernel that takes turns was queued last. */
+  private static final int NO_TURN = -1;
+
   /** Lets its native handle be read, which JCuda keeps protected. */
   private static final class Handle extends CUstream {
     long value() {
@@ -24,7 +27,7 @@ public final class CudaStream implements AutoCloseable {
   private final Handle handle = new Handle();
   private final LaunchBlock launchBlock = new LaunchBlock();
   private boolean capturing;
-  private int turn;
+  private int turn = NO_TURN;
   private long copiesIn;
   private long bytesIn;
   private long copiesOut;
@@ -61,10 +64,17 @@ public final class CudaStream implements AutoCloseable {
     return handle;
   }
 
-  /** 0 and 1 by turns, for kernels that share a multiprocessor with their neighbours' blocks. */
+  /**
+   * 0 and 1 by turns along kernels that share a multiprocessor with their neighbours' blocks, 0
+   * behind any other: there two blocks of turn 1 would find room on one multiprocessor.
+   */
   int nextTurn() {
-    turn ^= 1;
-    return turn;
+    return turn == 0 ? 1 : 0;
+  }
+
+  /** Says that the kernel queued last was such a one. */
+  void tookTurn(int taken) {
+    turn = taken;
   }
 
   /**
@@ -79,6 +89,7 @@ public final class CudaStream implements AutoCloseable {
     CudaFunction function = device.modules().function(spec);
     function.prepare(geometry);
     launchBlock.fill(geometry, handle.value(), arguments);
+    turn = NO_TURN;
     faults.launching(describe(spec, geometry, arguments));
     faults.check(
         CudaDriver.launch(launchBlock.config(), function.value(), launchBlock.pointers()),

@@ -15,7 +15,7 @@ import java.util.Locale;
 final class DecodeGemm {
   private static final int PAIR_TABLE_BYTES = 32 << 10;
 
-  /** Up to so many rows the values of all bytes of codes fit into shared memory. */
+  /** Up to so many rows the values of all pairs of codes fit into shared memory. */
   private static final int PLACED_ROWS = 32;
 
   /** Up to so many rows a block of threads leaves room for the next kernel's. */
@@ -122,8 +122,10 @@ final class DecodeGemm {
     PackedLayout layout = weight.layout();
     int rows = x.tileRows();
     boolean placed = layout.code() != PackedCode.W4 && weight.tables() == 1 && rows <= PLACED_ROWS;
-    boolean beside = !placed && rows <= BESIDE_ROWS;
-    DecodeGeometry geometry = geometry(stream, layout, rows, placed);
+    // Of tables in their place only that of 3 bits is small enough.
+    boolean beside = rows <= BESIDE_ROWS && (!placed || layout.code() == PackedCode.LUT3);
+    int turn = stream.nextTurn();
+    DecodeGeometry geometry = geometry(layout, rows, placed, beside, turn);
     int strips = 2 * layout.panels();
     int multiprocessors = stream.device().properties().multiprocessors();
     int blocks =
@@ -155,15 +157,20 @@ final class DecodeGemm {
         layout.scaleType() == TwoByteFloat.BF16 ? 1 : 0,
         weight.scaleExponent(),
         weight.tables());
+    if (beside) {
+      stream.tookTurn(turn);
+    }
   }
 
   private static DecodeGeometry geometry(
-      CudaStream stream, PackedLayout layout, int rows, boolean placed) {
+      PackedLayout layout, int rows, boolean placed, boolean beside, int turn) {
     if (placed) {
-      return DecodeGeometry.placed(rows, layout.blockBytes());
+      return beside
+          ? DecodeGeometry.placedBeside(rows, layout.blockBytes(), turn)
+          : DecodeGeometry.placed(rows, layout.blockBytes());
     }
-    if (rows <= BESIDE_ROWS) {
-      return DecodeGeometry.beside(rows, layout.blockBytes(), stream.nextTurn());
+    if (beside) {
+      return DecodeGeometry.beside(rows, layout.blockBytes(), turn);
     }
     return DecodeGeometry.alone(
         rows, layout.blockBytes(), layout.code() == PackedCode.LUT4 ? PAIR_TABLE_BYTES : 0);

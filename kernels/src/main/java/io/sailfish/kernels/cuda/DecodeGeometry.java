@@ -61,7 +61,7 @@ record DecodeGeometry(int stages, int xSlots, int sharedBytes) {
         stages, xSlots, Math.max(MIN_SHARED_BYTES, fixed + stages * blockBytes));
   }
 
-  /** For up to 32 rows and a table of all bytes of codes, which has a place of its own. */
+  /** For up to 32 rows and a table of all pairs of codes, which has a place of its own. */
   static DecodeGeometry placed(int tileRows, int blockBytes) {
     int xSlots = xSlots(tileRows);
     return new DecodeGeometry(
@@ -73,13 +73,20 @@ record DecodeGeometry(int stages, int xSlots, int sharedBytes) {
   /**
    * For 8 and 16 rows: half a multiprocessor, so that the next kernel's block starts beside this.
    *
-   * @param turn 0 and 1 by turns along a stream
+   * @param turn 1 behind a kernel of turn 0, else 0
    */
   static DecodeGeometry beside(int tileRows, int blockBytes, int turn) {
     int xSlots = tileRows == 8 ? 16 : 8;
     int fixed = tileRows * (SUM_ROW_BYTES + xSlots * X_ROW_BYTES);
     return new DecodeGeometry(
         stages(BESIDE_SHARED_BYTES[1] - fixed, blockBytes), xSlots, BESIDE_SHARED_BYTES[turn]);
+  }
+
+  /** The same with a table of 3 bits in its place, the ring and x before it. */
+  static DecodeGeometry placedBeside(int tileRows, int blockBytes, int turn) {
+    int xSlots = tileRows == 8 ? 8 : 6;
+    int room = PLACE_BEGIN - PLACE_RESERVED - tileRows * xSlots * X_ROW_BYTES;
+    return new DecodeGeometry(stages(room, blockBytes), xSlots, BESIDE_SHARED_BYTES[turn]);
   }
 
   private static int xSlots(int tileRows) {

@@ -67,6 +67,26 @@ class DecodeGeometryTest {
     }
   }
 
+  @Test
+  void fitsASmallTableIntoHalfAMultiprocessor() {
+    int smallTable = 0x78 * 256;
+    for (int rows = 8; rows <= 16; rows *= 2) {
+      for (int blockBytes : new int[] {6400, 7168}) {
+        for (int turn = 0; turn < 2; turn++) {
+          DecodeGeometry geometry = DecodeGeometry.placedBeside(rows, blockBytes, turn);
+          int before = geometry.stages() * blockBytes + geometry.xSlots() * rows * 256;
+          assertTrue(STATIC + before <= 0x10000, geometry::toString);
+          assertTrue(
+              0x10000 + smallTable + rows * 512 <= 1024 + geometry.sharedBytes(),
+              geometry::toString);
+          assertEquals(
+              DecodeGeometry.beside(rows, blockBytes, turn).sharedBytes(), geometry.sharedBytes());
+          assertHasDepth(geometry);
+        }
+      }
+    }
+  }
+
   private static void assertHasDepth(DecodeGeometry geometry) {
     // Two for each warpgroup at least: one at work, one on its way.
     assertTrue(geometry.stages() >= 4 && geometry.stages() <= 16, geometry::toString);
