@@ -16,15 +16,16 @@
 //   groups = ceil(K / 128), strips = 2 * ceil(N / 128)
 //   block = 384 threads, clusters of two: two warpgroups that multiply, two warps that ask for weights, two for x
 //   8 and 16 rows: grid = 2 * (SMs / 2), xSlots (groups of x) = 16, 8; stages (blocks of weights) = what fits into 109 KB with x (xSlots * R * 256) and the sums (R * 512);
-//     shared = 112 and 109 KB by turns, carve-out 100 % (also for what runs between): see below
+//     shared = 112 KB, or 109 right behind a decode product of 112, carve-out 100 % (also for what runs between): see below
 //   32 and 64 rows: grid = 2 * min(strips, SMs / 2), xSlots = 8, 6; stages * blockBytes <= 80 KB; shared = stages * blockBytes + xSlots * R * 256 + R * 1024, at least 116 KB
 //   at most 16 stages
 // A cluster takes a run of strips of 64 columns; with four parts each of its four warpgroups has one of them, with two each CTA has one and a warpgroup half of the strips.
 // The sums meet over distributed shared memory: nobody waits for another cluster.
 // What a layer loses, it loses at its ends: a CTA that must wait for the one before to leave its multiprocessor starts its barriers and its first weights late. With few rows
 // a CTA therefore takes half a multiprocessor (80 registers a thread, of which the producers hand theirs to the consumers: 104), so that the next kernel's is there, its ring
-// filled, when the last sums leave. Two CTAs of one launch on a multiprocessor would be missing on another: two of 112 KB do not fit, and beside one of 112 there is room for just one of 109.
-// Measured on an H200 in a chain of a block's four layers (Llama 8B, g128), us a block: 43.0 at 8 rows (45.9 with a multiprocessor to itself), 44.9 at 16 (48.8), 53.8 at 32, 69 at 64.
+// filled, when the last sums leave. Two CTAs of one launch on a multiprocessor would be missing on another: two of 112 KB do not fit, and beside one of 112 there is
+// room for just one of 109. Behind any other kernel 109 would pile up: a step of 16 rows took 2.90 ms for 2.45.
+// Measured on an H200 in a chain of a block's four layers (Llama 8B, g128), us a block: 43.1 at 8 rows (45.9 with a multiprocessor to itself), 45.4 at 16 (48.8), 54.2 at 32, 69.4 at 64.
 // Launched in a stream with programmatic stream serialisation (attribute 6): weights are requested before the predecessor ends; x and y are touched after.
 #include "gemm/decode_entries.cuh"
 
