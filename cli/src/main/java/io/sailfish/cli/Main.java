@@ -38,15 +38,26 @@ public final class Main {
 
   private static int report(Exception e, CommandLine command, CommandLine.ParseResult parsed) {
     PrintWriter err = command.getErr();
-    boolean mistake =
-        e instanceof IllegalArgumentException
-            || e instanceof RuntimeFailure failure && failure.kind() == RuntimeFailure.Kind.USER;
-    if (!mistake) {
+    Throwable mistake = mistake(e);
+    if (mistake == null) {
       e.printStackTrace(err);
       return 1;
     }
-    err.println("sailfish: " + e.getMessage());
+    err.println("sailfish: " + mistake.getMessage());
     err.flush();
     return MISTAKE;
+  }
+
+  /** The user's mistake, also one that a task of a Spark job met; null = another failure. */
+  private static Throwable mistake(Exception e) {
+    if (e instanceof IllegalArgumentException) {
+      return e;
+    }
+    for (Throwable cause = e; cause != null; cause = cause.getCause()) {
+      if (cause instanceof RuntimeFailure failure && failure.kind() == RuntimeFailure.Kind.USER) {
+        return failure;
+      }
+    }
+    return null;
   }
 }

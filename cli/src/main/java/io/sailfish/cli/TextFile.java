@@ -21,4 +21,12 @@ final class TextFile {
       throw new IllegalArgumentException(path + ": cannot be read: " + e, e);
     }
   }
+
+  static void write(Path path, String text) {
+    try {
+      Files.writeString(path, text);
+    } catch (IOException e) {
+      throw new IllegalArgumentException(path + ": cannot be written: " + e, e);
+    }
+  }
 }

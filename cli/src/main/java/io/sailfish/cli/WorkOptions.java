@@ -25,5 +25,44 @@ final class WorkOptions {
     String backend;
   }
 
+  /** For commands that may run as a Spark job. */
+  static final class Cluster {
+    @Option(
+        names = "--spark",
+        description = {
+          "run as a Spark job: under spark-submit on its cluster, else on --master;",
+          "paths are any that Hadoop opens then"
+        })
+    boolean spark;
+
+    @Option(
+        names = "--master",
+        paramLabel = "URL",
+        description = "where Spark is, unless spark-submit says; default local[*]")
+    String master;
+
+    @Option(
+        names = "--column",
+        paramLabel = "NAME",
+        description = "with --spark: column of the texts; default: the only one of strings")
+    String column;
+
+    @Option(
+        names = "--format",
+        description =
+            "with --spark: parquet, orc, json, csv, text (each file a text) or table (of the"
+                + " catalog); default: what the texts' name ends in")
+    String format;
+
+    /** Refuses what only a job can do. */
+    void requireNoneWithoutSpark() {
+      if (!spark && (master != null || column != null || format != null)) {
+        throw new IllegalArgumentException(
+            "%s is for Spark jobs: add --spark"
+                .formatted(master != null ? "--master" : column != null ? "--column" : "--format"));
+      }
+    }
+  }
+
   private WorkOptions() {}
 }

@@ -4,6 +4,9 @@ import io.sailfish.kernels.BackendRequest;
 import io.sailfish.spark.conf.SailfishConf;
 import java.util.Locale;
 import java.util.Map;
+import org.apache.spark.SparkConf;
+import org.apache.spark.SparkEnv;
+import org.apache.spark.TaskContext;
 import org.apache.spark.resource.ResourceInformation;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -15,7 +18,7 @@ import org.slf4j.LoggerFactory;
  * In local mode there is one process: it takes the driver's address if Spark was asked for one,
  * else the first card.
  */
-final class CardChoice {
+public final class CardChoice {
   static final String RESOURCE = "gpu";
 
   private static final Logger LOG = LoggerFactory.getLogger(CardChoice.class);
@@ -120,5 +123,23 @@ final class CardChoice {
       return conf.backend(backend, fromDriver);
     }
     return conf.backend(backend.equals("auto") ? "cpu" : backend, null);
+  }
+
+  /**
+   * What the running task opens where there is no plugin: on the card that Spark gave it.
+   *
+   * @param backend {@code auto}, {@code cpu} or {@code cuda}; null = spark.sailfish.backend
+   */
+  public static BackendRequest ofTask(String backend) {
+    SparkConf spark = SparkEnv.get().conf();
+    Map<String, String> settings = SailfishDriverPlugin.all(spark);
+    if (backend != null) {
+      settings.put(SailfishConf.BACKEND.key(), backend);
+    }
+    return of(
+        SailfishConf.of(settings),
+        spark.get("spark.master", "local"),
+        TaskContext.get().resourcesJMap(),
+        null);
   }
 }

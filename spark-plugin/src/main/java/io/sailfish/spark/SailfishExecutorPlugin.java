@@ -5,14 +5,10 @@ import io.sailfish.spark.conf.SailfishConf;
 import io.sailfish.spark.exec.ExecutorRuntimes;
 import io.sailfish.spark.exec.RuntimeFactory;
 import io.sailfish.spark.source.ModelSource;
-import java.nio.file.Path;
 import java.util.Map;
 import java.util.ServiceLoader;
-import org.apache.hadoop.conf.Configuration;
-import org.apache.spark.SparkConf;
 import org.apache.spark.api.plugin.ExecutorPlugin;
 import org.apache.spark.api.plugin.PluginContext;
-import org.apache.spark.deploy.SparkHadoopUtil;
 
 /**
  * Owns the models of an executor process, the driver's in local mode. Nothing here throws: an
@@ -35,7 +31,7 @@ final class SailfishExecutorPlugin implements ExecutorPlugin {
         new ExecutorRuntimes(
             conf.models(),
             conf.runtimeConfig(backend, fromDriver.get(SailfishDriverPlugin.TEMPLATE_TIME)),
-            new ModelSource(hadoop(context.conf()), cacheFolder(conf)),
+            ModelSource.of(context.conf()),
             factory(),
             new PluginHost(context));
     runtimes.install();
@@ -54,17 +50,5 @@ final class SailfishExecutorPlugin implements ExecutorPlugin {
     return ServiceLoader.load(RuntimeFactory.class, SailfishExecutorPlugin.class.getClassLoader())
         .findFirst()
         .orElseGet(() -> DefaultRuntimeFactory::load);
-  }
-
-  private static Configuration hadoop(SparkConf conf) {
-    return SparkHadoopUtil.get().newConfiguration(conf);
-  }
-
-  private static Path cacheFolder(SailfishConf conf) {
-    String folder = conf.value(SailfishConf.CACHE_DIR);
-    return folder.isBlank()
-        ? Path.of(
-            System.getProperty("java.io.tmpdir"), "sailfish-" + System.getProperty("user.name"))
-        : Path.of(folder);
   }
 }

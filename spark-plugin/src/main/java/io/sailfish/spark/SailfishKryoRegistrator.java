@@ -8,6 +8,7 @@ import io.sailfish.llama.RuntimeConfig;
 import io.sailfish.llama.RuntimeInfo;
 import io.sailfish.llama.engine.GenerationResult;
 import io.sailfish.llama.engine.SamplingParams;
+import io.sailfish.llama.evaluate.EvaluationSums;
 import io.sailfish.llama.quantize.CalibrationShard;
 import io.sailfish.llama.quantize.ClusterSteps;
 import io.sailfish.llama.quantize.FittedGrid;
@@ -16,7 +17,9 @@ import io.sailfish.llama.quantize.Matrix;
 import io.sailfish.llama.quantize.QuantizedMatrix;
 import io.sailfish.llama.quantize.StageMoments;
 import io.sailfish.spark.catalyst.CallSpec;
+import io.sailfish.spark.evaluate.TextWindow;
 import io.sailfish.spark.exec.WindowSizes;
+import java.math.BigDecimal;
 import java.util.List;
 import org.apache.spark.serializer.KryoRegistrator;
 
@@ -45,7 +48,10 @@ public final class SailfishKryoRegistrator implements KryoRegistrator {
           CalibrationShard.class,
           ClusterSteps.Piece.class,
           ClusterSteps.LayerMoments.class,
-          ClusterSteps.ScaledLayer.class);
+          ClusterSteps.ScaledLayer.class,
+          EvaluationSums.class,
+          EvaluationSums.Layer.class,
+          TextWindow.class);
 
   private static final List<Class<?>> OTHERS =
       List.of(
@@ -68,7 +74,10 @@ public final class SailfishKryoRegistrator implements KryoRegistrator {
           ClusterSteps.ScaledLayer[].class,
           double[][].class,
           QuantizedMatrix[].class,
-          CalibrationShard[].class);
+          CalibrationShard[].class,
+          BigDecimal.class,
+          EvaluationSums[].class,
+          TextWindow[].class);
 
   @Override
   public void registerClasses(Kryo kryo) {

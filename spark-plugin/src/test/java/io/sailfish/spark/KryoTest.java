@@ -13,6 +13,7 @@ import io.sailfish.llama.RuntimeInfo;
 import io.sailfish.llama.engine.GenerationResult;
 import io.sailfish.llama.engine.GenerationResult.Finish;
 import io.sailfish.llama.engine.SamplingParams;
+import io.sailfish.llama.evaluate.EvaluationSums;
 import io.sailfish.llama.quantize.CalibrationShard;
 import io.sailfish.llama.quantize.ClusterSteps;
 import io.sailfish.llama.quantize.FittedGrid;
@@ -20,7 +21,9 @@ import io.sailfish.llama.quantize.Matrix;
 import io.sailfish.llama.quantize.QuantizedMatrix;
 import io.sailfish.llama.quantize.StageMoments;
 import io.sailfish.spark.catalyst.CallSpec;
+import io.sailfish.spark.evaluate.TextWindow;
 import io.sailfish.spark.exec.WindowSizes;
+import java.math.BigDecimal;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
@@ -43,6 +46,10 @@ class KryoTest {
   private static final SamplingParams PARAMS =
       new SamplingParams(5, 0.5f, 1, 0.9f, 0.1f, 1.2f, -7L, List.of(".", "é"));
 
+  private static final BigDecimal ZERO = BigDecimal.ZERO;
+  private static final EvaluationSums.Layer LAYER =
+      new EvaluationSums.Layer(new BigDecimal(1e-9), new BigDecimal(1e30));
+
   private static final List<Record> SAMPLES =
       List.of(
           PARAMS,
@@ -55,7 +62,10 @@ class KryoTest {
           new RuntimeInfo("m", "f", "b", 32, "why", 2048),
           new CallSpec(
               "ai_gen", "m", new RowTask.Generate(null, PARAMS, Overflow.ERROR), true, false),
-          new WindowSizes(1, 2, 3, 4L));
+          new WindowSizes(1, 2, 3, 4L),
+          LAYER,
+          new EvaluationSums(
+              "cpu", 2, new BigDecimal(0.1), ZERO, new BigDecimal(3e-20), 1, List.of(LAYER)));
 
   private static SparkConf conf(boolean required) {
     return new SparkConf(false)
@@ -90,7 +100,7 @@ class KryoTest {
   void everyRegisteredRecordHasASample() {
     Set<Class<?>> sampled = SAMPLES.stream().map(Object::getClass).collect(Collectors.toSet());
     sampled.add(GenerationResult.class);
-    // Records of arrays, whose bytes ClusterQuantizerTest compares.
+    // Records of arrays; what ClusterQuantizerTest and ClusterEvaluationTest compare needs them.
     sampled.addAll(
         List.of(
             Matrix.class,
@@ -100,7 +110,8 @@ class KryoTest {
             CalibrationShard.class,
             ClusterSteps.Piece.class,
             ClusterSteps.LayerMoments.class,
-            ClusterSteps.ScaledLayer.class));
+            ClusterSteps.ScaledLayer.class,
+            TextWindow.class));
     assertEquals(Set.copyOf(SailfishKryoRegistrator.RECORDS), sampled);
   }
 

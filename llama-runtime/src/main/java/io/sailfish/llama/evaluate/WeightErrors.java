@@ -1,38 +1,62 @@
 package io.sailfish.llama.evaluate;
 
 import io.sailfish.kernels.WeightSource;
+import io.sailfish.llama.RuntimeFailure;
+import io.sailfish.llama.RuntimeFailure.Kind;
 import io.sailfish.llama.checkpoint.Checkpoint;
 import io.sailfish.llama.checkpoint.Checkpoints;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
-import java.util.LinkedHashMap;
+import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 
 /**
  * How far the weights of one model are from another's: ‖W - W'‖ / ‖W'‖ (Frobenius) of each matrix.
- * Methods that scale inputs (AWQ) change weights on purpose and look worse here than they are.
+ * Methods that scale inputs (AWQ) change weights on purpose and look worse here than they are; what
+ * layers put out tells more.
  */
-public final class WeightErrors {
-  private static final List<String> MATRICES = List.of("q", "k", "v", "o", "gate", "up", "down");
+public final class WeightErrors implements AutoCloseable {
+  /** The matrices of a layer, in the order of the errors. */
+  public static final List<String> MATRICES = List.of("q", "k", "v", "o", "gate", "up", "down");
 
-  private WeightErrors() {}
+  private final Checkpoint own;
+  private final Checkpoint other;
 
-  /** Errors by layer and matrix; both models must be of one shape. */
-  public static Map<Integer, Map<String, Double>> of(Path model, Path original) {
-    Map<Integer, Map<String, Double>> errors = new LinkedHashMap<>();
-    try (Checkpoint own = Checkpoints.open(model);
-        Checkpoint other = Checkpoints.open(original)) {
-      for (int layer = 0; layer < own.config().layers(); layer++) {
-        Map<String, Double> row = new LinkedHashMap<>();
-        for (String matrix : MATRICES) {
-          String name = "layers." + layer + "." + matrix;
-          WeightSource tensor = own.tensor(name);
-          row.put(matrix, tensor == null ? 0 : error(tensor, other.tensor(name)));
-        }
-        errors.put(layer, row);
+  /** Opens both models, which must be of one shape. */
+  public WeightErrors(Path model, Path original) {
+    this.own = Checkpoints.open(model);
+    try {
+      this.other = Checkpoints.open(original);
+    } catch (RuntimeException e) {
+      own.close();
+      throw e;
+    }
+  }
+
+  /** Errors of all layers. */
+  public static List<double[]> of(Path model, Path original) {
+    List<double[]> errors = new ArrayList<>();
+    try (WeightErrors both = new WeightErrors(model, original)) {
+      for (int layer = 0; layer < both.layers(); layer++) {
+        errors.add(both.layer(layer));
       }
+    }
+    return errors;
+  }
+
+  /** Layers of the model. */
+  public int layers() {
+    return own.config().layers();
+  }
+
+  /** Errors of a layer's {@link #MATRICES}; 0 for those that it has not. */
+  public double[] layer(int layer) {
+    double[] errors = new double[MATRICES.size()];
+    for (int i = 0; i < errors.length; i++) {
+      String name = "layers." + layer + "." + MATRICES.get(i);
+      WeightSource tensor = own.tensor(name);
+      errors[i] = tensor == null ? 0 : error(tensor, other.tensor(name));
     }
     return errors;
   }
@@ -40,9 +64,11 @@ public final class WeightErrors {
   private static double error(WeightSource own, WeightSource other) {
     boolean fits = other != null && own.rows() == other.rows() && own.cols() == other.cols();
     if (!fits) {
-      throw new IllegalArgumentException(
+      throw new RuntimeFailure(
+          Kind.USER,
           "tensor %s: the original has none of shape [%d, %d]"
-              .formatted(own.name(), own.rows(), own.cols()));
+              .formatted(own.name(), own.rows(), own.cols()),
+          null);
     }
     double squares = 0;
     double all = 0;
@@ -70,5 +96,11 @@ public final class WeightErrors {
     for (int c = 0; c < dst.length; c++) {
       dst[order == null ? c : order[c]] = stored[c];
     }
+  }
+
+  @Override
+  public void close() {
+    own.close();
+    other.close();
   }
 }

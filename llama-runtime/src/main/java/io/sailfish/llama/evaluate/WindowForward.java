@@ -17,20 +17,28 @@ import java.util.function.IntUnaryOperator;
  * what an engine never needs. Computed in pieces, since all logits of a window take much memory.
  */
 final class WindowForward implements AutoCloseable {
-  private static final int BLOCK_TOKENS = 16;
+  /** Positions that are computed together. */
+  static final int PIECE = 128;
 
-  /** Positions whose logits are computed together. */
-  private static final int PIECE = 128;
+  private static final int BLOCK_TOKENS = 16;
 
   private final Backend backend;
   private final ModelConfig config;
   private final LlamaModel model;
   private final int length;
+  private final IntTensor tokenIds;
+  private final IntTensor positions;
+  private final IntTensor sequences;
+  private final IntTensor starts;
+  private final IntTensor blocks;
+  private final IntTensor logitRows;
+  private final float[] logits;
+  private final float[][] residuals;
 
   /**
    * @param checkpoint read now; closed by the caller
    * @param backend closed with this
-   * @param length tokens a window
+   * @param length most tokens of a window
    */
   WindowForward(Checkpoint checkpoint, Backend backend, int length) {
     this.backend = backend;
@@ -46,56 +54,78 @@ final class WindowForward implements AutoCloseable {
         backend.kvCache(config.layers(), blocks(length), BLOCK_TOKENS, config.attention());
     LlamaModel.Sizes sizes = new LlamaModel.Sizes(PIECE, PIECE, length);
     this.model = new LlamaModel(config, weights, backend, cache, sizes);
+    this.tokenIds = backend.ints(PIECE, "evaluation: tokens");
+    this.positions = backend.ints(PIECE, "evaluation: positions");
+    this.sequences = backend.ints(PIECE, "evaluation: sequences");
+    this.starts = backend.ints(2, "evaluation: starts of queries");
+    this.blocks = backend.ints(blocks(length), "evaluation: blocks");
+    this.logitRows = backend.ints(PIECE, "evaluation: rows of logits");
+    this.logits = new float[PIECE * config.vocabulary()];
+    this.residuals = new float[config.layers()][PIECE * config.hidden()];
   }
 
   private static int blocks(int tokens) {
     return (tokens + BLOCK_TOKENS - 1) / BLOCK_TOKENS;
   }
 
-  int vocabulary() {
-    return config.vocabulary();
+  ModelConfig config() {
+    return config;
   }
 
-  /** Logits after each token of a window, piece by piece. */
-  interface Pieces {
-    /**
-     * @param first position of the first of {@code rows} rows
-     * @param logits {@code [rows, vocabulary]}, until the next call
-     */
-    void take(int first, int rows, float[] logits);
+  /** {@code cpu} or {@code cuda}. */
+  String backend() {
+    return backend.id();
   }
 
-  void run(int[] window, Pieces pieces) {
+  /**
+   * Computes the tokens {@code [first, first + PIECE)} of a window, as far as it goes; those before
+   * have been computed.
+   *
+   * @param tapped whether {@link #residuals} are wanted
+   * @return tokens computed; their logits are in {@link #logits} until the next call
+   */
+  int piece(int[] window, int first, boolean tapped) {
     if (window.length > length) {
       throw new IllegalArgumentException(window.length + " tokens, at most " + length);
     }
-    float[] logits = new float[PIECE * config.vocabulary()];
-    for (int first = 0; first < window.length; first += PIECE) {
-      int start = first;
-      int rows = Math.min(PIECE, window.length - first);
-      int blocks = blocks(first + rows);
-      StepInputs step =
-          new StepInputs(
-              ints(rows, i -> window[start + i]),
-              ints(rows, i -> start + i),
-              ints(rows, i -> start + i),
-              ints(rows, i -> 0),
-              ints(2, i -> i * rows),
-              ints(blocks, i -> i),
-              blocks,
-              ints(rows, i -> i));
-      Tensor out = model.forward(step, rows, rows);
-      backend.read(out, 0, logits, 0, rows * config.vocabulary());
-      pieces.take(first, rows, logits);
-    }
+    int rows = Math.min(PIECE, window.length - first);
+    int numBlocks = blocks(first + rows);
+    write(tokenIds, rows, i -> window[first + i]);
+    write(positions, rows, i -> first + i);
+    write(sequences, rows, i -> 0);
+    write(starts, 2, i -> i * rows);
+    write(blocks, numBlocks, i -> i);
+    write(logitRows, rows, i -> i);
+    // Blocks lie in their order, so that a token's slot is its position.
+    StepInputs step =
+        new StepInputs(
+            tokenIds, positions, positions, sequences, starts, blocks, numBlocks, logitRows);
+    Tensor out =
+        tapped
+            ? model.forward(step, rows, rows, (layer, residual) -> keep(layer, residual, rows))
+            : model.forward(step, rows, rows);
+    backend.read(out, 0, logits, 0, rows * config.vocabulary());
+    return rows;
   }
 
-  private IntTensor ints(int count, IntUnaryOperator value) {
+  private void keep(int layer, Tensor residual, int rows) {
+    backend.read(residual, 0, residuals[layer], 0, rows * config.hidden());
+  }
+
+  /** {@code [rows, vocabulary]} of the last piece. */
+  float[] logits() {
+    return logits;
+  }
+
+  /** {@code [layers][rows, hidden]} of the last piece. */
+  float[][] residuals() {
+    return residuals;
+  }
+
+  private void write(IntTensor tensor, int count, IntUnaryOperator value) {
     int[] values = new int[count];
     Arrays.setAll(values, value);
-    IntTensor tensor = backend.ints(count, "evaluation");
     backend.write(tensor, values, count);
-    return tensor;
   }
 
   @Override

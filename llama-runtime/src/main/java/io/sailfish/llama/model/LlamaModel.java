@@ -125,14 +125,31 @@ public final class LlamaModel {
    * @return {@code [logitRows, vocabulary]}, the first {@code wanted} rows set, until the next call
    */
   public Tensor forward(StepInputs step, int rows, int wanted) {
+    return forward(step, rows, wanted, (layer, residual) -> {});
+  }
+
+  /** What a layer leaves in the residual stream, for those who compare models. */
+  public interface Tap {
+    /**
+     * @param residual {@code [rows, hidden]}, of the last layer the wanted rows alone; may be read
+     *     until this returns
+     */
+    void after(int layer, Tensor residual);
+  }
+
+  /** The same, telling {@code tap} of each layer. */
+  public Tensor forward(StepInputs step, int rows, int wanted, Tap tap) {
     int last = config.layers() - 1;
     promptOps.embed(x, weights.embedding(), step.tokenIds(), rows);
     for (int i = 0; i < last; i++) {
       layer(promptOps, i, step, rows);
+      tap.after(i, x);
     }
     keysAndValues(promptOps, last, step, rows);
     if (wanted > 0) {
       lastRows(step, rows, wanted);
+      tap.after(last, wantedX);
+      head(logits, wantedX, wanted);
     }
     return logits;
   }
@@ -184,7 +201,7 @@ public final class LlamaModel {
     ops.linear(qkv, inOrder(ops, normed, w.extras().qkvOrder(), rows), w.qkv(), rows);
   }
 
-  /** The rest of the last layer and the output head, for the wanted rows alone. */
+  /** The rest of the last layer, for the wanted rows alone. */
   private void lastRows(StepInputs step, int rows, int wanted) {
     int last = config.layers() - 1;
     LlamaWeights.Layer w = weights.layers().get(last);
@@ -195,7 +212,6 @@ public final class LlamaModel {
       addOutput(ops, wantedX, wantedAttended, w, wanted);
     }
     feedForward(ops, wantedX, w, wanted);
-    head(logits, wantedX, wanted);
   }
 
   /** x += (silu(norm(x) · Gᵀ) ∘ (norm(x) · Uᵀ)) · Downᵀ. */

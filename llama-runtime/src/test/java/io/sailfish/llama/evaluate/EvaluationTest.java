@@ -1,25 +1,56 @@
 package io.sailfish.llama.evaluate;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.sailfish.kernels.BackendRequest;
 import io.sailfish.kernels.cpu.CpuBackend;
 import io.sailfish.llama.Golden;
 import io.sailfish.llama.RuntimeFailure;
 import io.sailfish.llama.checkpoint.Checkpoint;
 import io.sailfish.llama.checkpoint.Checkpoints;
+import io.sailfish.llama.quantize.Grid;
+import io.sailfish.llama.quantize.Quantizer;
+import io.sailfish.llama.quantize.Recipe;
+import java.io.ByteArrayInputStream;
+import java.math.BigDecimal;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.util.Map;
+import java.util.ArrayList;
+import java.util.List;
+import javax.xml.parsers.DocumentBuilder;
+import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.w3c.dom.Document;
 
 class EvaluationTest {
   private static final String TEXT = "The cat sat on the mat, and 12 dogs did not. ".repeat(12);
   private static final Evaluation.Progress QUIET = (done, of, perplexity) -> {};
+  private static final BackendRequest CPU = BackendRequest.of("cpu", 2);
+  private static final Path ORIGINAL = Golden.model("hf/smollm2");
 
-  private static Evaluation.Result evaluate(String model, String original, int window) {
+  @TempDir Path folder;
+
+  private static EvaluationReport evaluate(String model, String original, int window) {
     Path other = original == null ? null : Golden.model(original);
-    return new Evaluation(Golden.model(model), other, "cpu", 2).run(TEXT, window, 3, QUIET);
+    return new Evaluation(Golden.model(model), other, CPU).run(TEXT, window, 3, QUIET);
+  }
+
+  /** A model rounded to 4 bits, against itself. */
+  private EvaluationReport ofRounded() {
+    return new Evaluation(rounded(), ORIGINAL, CPU).run(TEXT, 100, 3, QUIET);
+  }
+
+  private Path rounded() {
+    Path rounded = folder.resolve("rounded.sailfish");
+    Recipe recipe = Recipe.of(Recipe.Method.RTN, Grid.INT4, 32);
+    new Quantizer(ORIGINAL, recipe, null, 2).run(rounded, (done, of) -> {});
+    return rounded;
   }
 
   @Test
@@ -30,14 +61,14 @@ class EvaluationTest {
     System.arraycopy(golden.greedy(), 0, tokens, golden.prompt().length, golden.greedy().length);
     try (Checkpoint checkpoint = Checkpoints.open(Golden.model("hf/llama"));
         WindowForward forward = new WindowForward(checkpoint, CpuBackend.open(2), tokens.length)) {
-      forward.run(
-          tokens,
-          (first, rows, logits) -> {
-            for (int i = 0; i < rows * forward.vocabulary(); i++) {
-              float expected = golden.logits()[first * forward.vocabulary() + i];
-              assertEquals(expected, logits[i], 2e-4, "logit " + i);
-            }
-          });
+      int vocabulary = forward.config().vocabulary();
+      for (int first = 0; first < tokens.length; first += WindowForward.PIECE) {
+        int rows = forward.piece(tokens, first, true);
+        for (int i = 0; i < rows * vocabulary; i++) {
+          float expected = golden.logits()[first * vocabulary + i];
+          assertEquals(expected, forward.logits()[i], 2e-4, "logit " + i);
+        }
+      }
     }
   }
 
@@ -60,11 +91,12 @@ class EvaluationTest {
 
   @Test
   void aModelIsItself() {
-    Evaluation.Result result = evaluate("hf/llama", "hf/llama", 100);
+    EvaluationReport result = evaluate("hf/llama", "hf/llama", 100);
     assertEquals(3 * 99, result.tokens());
     assertEquals(result.originalPerplexity(), result.perplexity());
     assertEquals(0, result.klDivergence(), 1e-12);
     assertEquals(1, result.agreement());
+    assertEquals(0, result.outputError(1));
     assertEquals(evaluate("hf/llama", null, 100).perplexity(), result.perplexity());
     // Random weights say nothing: all tokens are about equally likely.
     assertTrue(result.perplexity() > 256 && result.perplexity() < 2048, result.toString());
@@ -72,17 +104,76 @@ class EvaluationTest {
 
   @Test
   void anotherModelDiffers() {
-    Evaluation.Result result = evaluate("types/q4_0", "types/q8_0", 100);
-    assertTrue(result.klDivergence() > 1e-6, result.toString());
-    Map<Integer, Map<String, Double>> errors =
-        WeightErrors.of(Golden.model("types/q4_0"), Golden.model("types/q8_0"));
-    assertTrue(errors.get(0).get("down") > 0.01, "" + errors);
-    assertEquals(0, WeightErrors.of(Golden.model("plain"), Golden.model("plain")).get(1).get("q"));
+    EvaluationReport result = ofRounded();
+    assertTrue(result.klDivergence() > 1e-6, result.json());
+    assertTrue(result.agreement() > 0.3 && result.agreement() < 1, result.json());
+    double down = result.weights().get(0)[WeightErrors.MATRICES.indexOf("down")];
+    assertTrue(down > 0.03 && down < 0.2, result.json());
+    // Errors of layers add up, and those of the first are about those of its weights.
+    assertTrue(result.outputError(0) > 0.05 && result.outputError(0) < 0.6, result.json());
+    assertTrue(result.outputError(1) > result.outputError(0), result.json());
+    assertEquals(0, evaluate("plain", "plain", 100).weights().get(1)[0]);
+  }
+
+  /** In pieces of any size, in any order. */
+  @Test
+  void sumsDoNotDependOnTheOrder() {
+    try (TextWindows cutter = TextWindows.of(ORIGINAL, 40);
+        Evaluator evaluator = new Evaluator(rounded(), ORIGINAL, CPU, 40)) {
+      List<int[]> windows = new ArrayList<>(cutter.cut(TEXT));
+      assertTrue(windows.size() > 4, "" + windows.size());
+      assertTrue(windows.get(windows.size() - 1).length < 40, "the last is shorter");
+      List<EvaluationSums> sums = windows.stream().map(evaluator::score).toList();
+      EvaluationSums forth = EvaluationSums.NONE;
+      EvaluationSums back = EvaluationSums.NONE;
+      for (int i = 0; i < sums.size(); i++) {
+        forth = forth.plus(sums.get(i));
+        back = sums.get(sums.size() - 1 - i).plus(back);
+      }
+      assertEquals(forth, back.plus(EvaluationSums.NONE));
+      long tokens = windows.stream().mapToLong(window -> window.length - 1).sum();
+      assertEquals(tokens, forth.tokens());
+    }
   }
 
   @Test
-  void shortTextIsRefused() {
-    RuntimeFailure e = assertThrows(RuntimeFailure.class, () -> evaluate("plain", null, 5000));
-    assertTrue(e.getMessage().contains("a window 5000"), e.getMessage());
+  void sumsOfDifferentBackendsAreRefused() {
+    EvaluationSums cpu = sums("cpu");
+    RuntimeFailure e = assertThrows(RuntimeFailure.class, () -> cpu.plus(sums("cuda")));
+    assertTrue(e.getMessage().contains("some by cuda"), e.getMessage());
+    assertEquals(2, cpu.plus(cpu).tokens());
+  }
+
+  private static EvaluationSums sums(String backend) {
+    BigDecimal one = BigDecimal.ONE;
+    return new EvaluationSums(backend, 1, one, one, one, 1, List.of());
+  }
+
+  @Test
+  void reportsAreFactsAndAPlot() throws Exception {
+    EvaluationReport result = ofRounded();
+    JsonNode json = new ObjectMapper().readTree(result.json());
+    assertEquals(result.perplexity(), json.get("perplexity").asDouble());
+    assertEquals("cpu", json.get("backend").asText());
+    DocumentBuilder parser = DocumentBuilderFactory.newInstance().newDocumentBuilder();
+    Document svg =
+        parser.parse(new ByteArrayInputStream(result.svg().getBytes(StandardCharsets.UTF_8)));
+    int layers = result.weights().size();
+    // The background, two perplexities, and two errors a layer.
+    assertEquals(1 + 2 + 2 * layers, svg.getElementsByTagName("rect").getLength());
+    assertTrue(result.svg().contains("layer 1<"), result.svg());
+    String alone = evaluate("hf/llama", null, 100).svg();
+    assertFalse(alone.contains("original"), alone);
+  }
+
+  @Test
+  void whatCannotBeComparedIsRefused() {
+    RuntimeFailure e =
+        assertThrows(RuntimeFailure.class, () -> evaluate("plain", "types/q4_0", 100));
+    assertTrue(e.getMessage().contains("cannot be compared"), e.getMessage());
+    Evaluation evaluation = new Evaluation(Golden.model("plain"), null, CPU);
+    e = assertThrows(RuntimeFailure.class, () -> evaluation.run("a", 100, 3, QUIET));
+    assertTrue(e.getMessage().contains("fewer than 2 tokens"), e.getMessage());
+    assertThrows(IllegalArgumentException.class, () -> evaluate("plain", null, 5000));
   }
 }

@@ -1,5 +1,8 @@
 package io.sailfish.spark.source;
 
+import io.sailfish.llama.RuntimeFailure;
+import io.sailfish.llama.RuntimeFailure.Kind;
+import io.sailfish.spark.conf.SailfishConf;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -29,6 +32,9 @@ import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.LocalFileSystem;
 import org.apache.hadoop.fs.Path;
+import org.apache.spark.SparkConf;
+import org.apache.spark.SparkEnv;
+import org.apache.spark.deploy.SparkHadoopUtil;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -41,6 +47,7 @@ import org.slf4j.LoggerFactory;
  *   &lt;key&gt;.lock     held by the executor that fetches
  *   &lt;key&gt;/         a whole model; made elsewhere in the cache and renamed
  *     SHA256SUMS       of every file, written when it was copied
+ *     &lt;name&gt;         the file, or the folder: under their own names, as models may have no other
  * </pre>
  *
  * The key is made of the path and of size, time and (where the file system has one) checksum of
@@ -64,6 +71,30 @@ public final class ModelSource {
   public ModelSource(Configuration hadoop, java.nio.file.Path cache) {
     this.hadoop = hadoop;
     this.cache = cache;
+  }
+
+  /** As an application's settings say. */
+  public static ModelSource of(SparkConf conf) {
+    String folder = conf.get(SailfishConf.CACHE_DIR.key(), "");
+    java.nio.file.Path cache =
+        folder.isBlank()
+            ? java.nio.file.Path.of(
+                System.getProperty("java.io.tmpdir"), "sailfish-" + System.getProperty("user.name"))
+            : java.nio.file.Path.of(folder);
+    return new ModelSource(SparkHadoopUtil.get().newConfiguration(conf), cache);
+  }
+
+  /**
+   * A model as a file or folder of this host, driver's or executor's, fetched if need be.
+   *
+   * @throws RuntimeFailure when it cannot be read
+   */
+  public static java.nio.file.Path ofHost(String model) {
+    try {
+      return of(SparkEnv.get().conf()).local(model);
+    } catch (IOException e) {
+      throw new RuntimeFailure(Kind.USER, e.getMessage(), e);
+    }
   }
 
   /**
@@ -113,6 +144,7 @@ public final class ModelSource {
     }
     String key = key(fs, model.toUri(), files);
     java.nio.file.Path entry = cache.resolve(key);
+    String folder = status.isDirectory() ? model.getName() : "";
     Files.createDirectories(cache);
     synchronized (LOCKS.computeIfAbsent(entry.toString(), name -> new Object())) {
       try (FileChannel lock =
@@ -121,12 +153,12 @@ public final class ModelSource {
                   StandardOpenOption.CREATE,
                   StandardOpenOption.WRITE);
           var held = lock.lock()) {
-        if (!isWhole(entry, files)) {
-          fetch(fs, files, entry);
+        if (!isWhole(entry, folder, files)) {
+          fetch(fs, files, entry, folder);
         }
       }
     }
-    return status.isDirectory() ? entry : entry.resolve(model.getName());
+    return entry.resolve(model.getName());
   }
 
   /** The file, or all parts of a split GGUF model that is named by its first. */
@@ -156,15 +188,16 @@ public final class ModelSource {
     }
   }
 
-  private void fetch(FileSystem fs, List<FileStatus> files, java.nio.file.Path entry)
+  private void fetch(FileSystem fs, List<FileStatus> files, java.nio.file.Path entry, String folder)
       throws IOException {
     deleteFolder(entry);
     java.nio.file.Path part = Files.createTempDirectory(cache, ".part-");
     long start = System.nanoTime();
     try {
       StringBuilder sums = new StringBuilder();
+      java.nio.file.Path inside = Files.createDirectories(part.resolve(folder));
       for (FileStatus file : files) {
-        java.nio.file.Path target = part.resolve(file.getPath().getName());
+        java.nio.file.Path target = inside.resolve(file.getPath().getName());
         String copied = copy(fs, file, target);
         if (!copied.equals(sha256(target))) {
           throw new IOException("the copy in " + target + " is not what was read");
@@ -204,7 +237,7 @@ public final class ModelSource {
   }
 
   /** Whether every file is there with the size of its source and the checksum of its copy. */
-  private static boolean isWhole(java.nio.file.Path entry, List<FileStatus> files)
+  private static boolean isWhole(java.nio.file.Path entry, String folder, List<FileStatus> files)
       throws IOException {
     java.nio.file.Path sums = entry.resolve(SUMS);
     if (!Files.exists(sums)) {
@@ -215,7 +248,7 @@ public final class ModelSource {
       return false;
     }
     for (int i = 0; i < files.size(); i++) {
-      java.nio.file.Path copy = entry.resolve(files.get(i).getPath().getName());
+      java.nio.file.Path copy = entry.resolve(folder).resolve(files.get(i).getPath().getName());
       boolean whole =
           Files.exists(copy)
               && Files.size(copy) == files.get(i).getLen()

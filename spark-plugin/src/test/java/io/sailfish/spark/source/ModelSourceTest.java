@@ -93,6 +93,13 @@ class ModelSourceTest {
     Path model = source().local("remote:" + remote);
     assertEquals(-1, Files.mismatch(remote.resolve("m.gguf"), model.resolve("m.gguf")));
     assertEquals("{}", Files.readString(model.resolve("config.json")));
+    // Nothing else lies there, and a model that has no other name is called as it was.
+    assertEquals("remote", model.getFileName().toString());
+    try (Stream<Path> copies = Files.list(model)) {
+      assertEquals(2, copies.count());
+    }
+    assertEquals(model, source().local("remote:" + remote));
+    assertEquals(2, Remote.OPENED.get());
   }
 
   @Test
