@@ -17,17 +17,17 @@ import org.junit.jupiter.api.io.TempDir;
 import picocli.CommandLine;
 
 class MainTest {
-  private static final String GOLDEN = "../llama-runtime/src/test/resources/golden/";
+  static final String GOLDEN = "../llama-runtime/src/test/resources/golden/";
 
   @TempDir Path folder;
 
-  private record Outcome(int code, String out, String err) {
+  record Outcome(int code, String out, String err) {
     JsonNode json() throws Exception {
       return new ObjectMapper().readTree(out);
     }
   }
 
-  private static Outcome run(Object... args) {
+  static Outcome run(Object... args) {
     StringWriter out = new StringWriter();
     StringWriter err = new StringWriter();
     CommandLine command = Main.commandLine();
@@ -94,7 +94,9 @@ class MainTest {
     assertEquals(0, evaluated.code(), evaluated.err());
     assertEquals(126, evaluated.json().get("tokens").asInt());
     assertTrue(evaluated.json().get("KL divergence, nats").asDouble() > 0);
-    assertEquals(0, evaluated.json().get("relative errors of weights").get(1).get("q").asDouble());
+    JsonNode errors = evaluated.json().get("relative errors by layer");
+    assertEquals(0, errors.get(1).get("q").asDouble());
+    assertTrue(errors.get(1).get("output").asDouble() > 0, evaluated.out());
 
     Outcome answered =
         run(
@@ -112,6 +114,36 @@ class MainTest {
     assertEquals(0, answered.code(), answered.err());
     assertEquals("bye", answered.json().get("answers").get(1).get("prompt").asText());
     assertTrue(answered.json().get("answers").get(1).has("answer"), answered.out());
+  }
+
+  @Test
+  void precisionIsMixedByTensor() throws Exception {
+    Path small = folder.resolve("mixed.sailfish");
+    Outcome quantized =
+        run(
+            "quantize",
+            GOLDEN + "hf/smollm2",
+            small,
+            "--method",
+            "rtn",
+            "--grid",
+            "int3",
+            "--mix",
+            "layers.0.*=int4:32",
+            "--mix",
+            ".*down=int8:0:rtn",
+            "--keep",
+            "layers.1.o");
+    assertEquals(0, quantized.code(), quantized.err());
+    JsonNode inspected = run("inspect", small, "--tensors", "--json").json();
+    assertEquals("u4", tensor(inspected, "layers.0.q"));
+    assertEquals("u3", tensor(inspected, "layers.1.q"));
+    assertEquals("u8", tensor(inspected, "layers.0.down"));
+    assertEquals("bf16", tensor(inspected, "layers.1.o"));
+    assertEquals(
+        "rtn int3 g64 clip; layers.0.*: rtn int4 g32 clip; .*down: rtn int8 channel clip;"
+            + " layers.1.o: as it is",
+        inspected.get("provenance").get("recipe").asText());
   }
 
   private static String tensor(JsonNode inspected, String name) {
@@ -132,9 +164,16 @@ class MainTest {
           run("inspect", GOLDEN + "plain.gguf", "--verify"),
           run("quantize", GOLDEN + "plain.gguf", target, "--grid", "int9"),
           run("quantize", GOLDEN + "plain.gguf", target, "--group", 7),
+          run("quantize", GOLDEN + "plain.gguf", target, "--mix", "int4"),
+          run("quantize", GOLDEN + "plain.gguf", target, "--mix", "x=int4:32:rtn:1"),
+          run("quantize", GOLDEN + "plain.gguf", target, "--mix", "x=int4:a"),
+          run("quantize", GOLDEN + "plain.gguf", target, "--mix", "x=int4:32:best"),
+          run("quantize", GOLDEN + "plain.gguf", target, "--mix", "x=int4:32:awq"),
+          run("quantize", GOLDEN + "plain.gguf", target, "--layers", "x"),
           run("quantize", GOLDEN + "plain.gguf", target, "--calibration", folder.resolve("no.txt")),
           run("quantize", GOLDEN + "plain.gguf", target),
-          run("evaluate", GOLDEN + "plain.gguf", "--text", folder, "--window", 1)
+          run("evaluate", GOLDEN + "plain.gguf", "--text", folder, "--window", 1),
+          run("evaluate", GOLDEN + "plain.gguf", "--text", folder, "--column", "a")
         }) {
       assertEquals(Main.MISTAKE, outcome.code(), outcome.err());
       assertTrue(outcome.err().startsWith("sailfish: "), outcome.err());

@@ -10,6 +10,7 @@ import io.sailfish.llama.checkpoint.Checkpoint;
 import io.sailfish.llama.checkpoint.Checkpoints;
 import io.sailfish.llama.checkpoint.SailfishWriter;
 import io.sailfish.llama.model.ModelConfig;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -38,6 +39,7 @@ public final class Quantizer {
   private final Recipe recipe;
   private final Calibration calibration;
   private final int threads;
+  private final boolean packed;
 
   /** Told of every layer that is done. */
   public interface Progress {
@@ -59,6 +61,11 @@ public final class Quantizer {
    * @param threads threads to compute on
    */
   public Quantizer(Path model, Recipe recipe, Calibration calibration, int threads) {
+    this(model, recipe, calibration, threads, false);
+  }
+
+  private Quantizer(
+      Path model, Recipe recipe, Calibration calibration, int threads, boolean packed) {
     if (recipe.calibrated() && calibration == null) {
       throw new RuntimeFailure(
           Kind.USER, "recipe '%s' needs calibration text".formatted(recipe), null);
@@ -67,6 +74,12 @@ public final class Quantizer {
     this.recipe = recipe;
     this.calibration = calibration;
     this.threads = threads;
+    this.packed = packed;
+  }
+
+  /** One that writes matrices as a card keeps them: {@link SailfishWriter#writePacked}. */
+  public Quantizer packed() {
+    return new Quantizer(model, recipe, calibration, threads, true);
   }
 
   /**
@@ -80,14 +93,19 @@ public final class Quantizer {
         Workers workers = new Workers(threads)) {
       LayerQuantizer layers = new LayerQuantizer(checkpoint, recipe, backend, workers);
       CalibrationPass pass = recipe.calibrated() ? pass(checkpoint, backend) : null;
-      run(checkpoint, target, new OneProcess(layers, pass), progress);
+      run(checkpoint, target, null, new OneProcess(layers, pass), progress);
     }
   }
 
-  /** The same by somebody else. */
-  public void run(Path target, Layers layers, Progress progress) {
+  /**
+   * The same by somebody else.
+   *
+   * @param finished where layers that are done are kept, for the caller to delete once the model is
+   *     where it belongs; null = beside the target, deleted here
+   */
+  public void run(Path target, LayerFolder finished, Layers layers, Progress progress) {
     try (Checkpoint checkpoint = Checkpoints.open(model)) {
-      run(checkpoint, target, layers, progress);
+      run(checkpoint, target, finished, layers, progress);
     }
   }
 
@@ -105,23 +123,36 @@ public final class Quantizer {
     }
   }
 
-  private void run(Checkpoint checkpoint, Path target, Layers layers, Progress progress) {
+  private void run(
+      Checkpoint checkpoint, Path target, LayerFolder given, Layers layers, Progress progress) {
     requireWholeBlocks(checkpoint);
     ObjectNode provenance = provenance(checkpoint);
-    FinishedLayers finished = FinishedLayers.open(target, provenance.toString());
+    FinishedLayers finished =
+        FinishedLayers.open(given == null ? beside(target) : given, provenance.toString());
     int count = checkpoint.config().layers();
     for (int layer = 0; layer < count; layer++) {
-      if (finished.has(layer)) {
-        try (FinishedLayers.Part part = finished.part(layer)) {
+      try (FinishedLayers.Part part = finished.part(layer)) {
+        if (part == null) {
+          finished.put(layer, new LinkedHashMap<>(layers.quantize(layer)));
+        } else {
           layers.skip(layer, part.tensors());
         }
-      } else {
-        finished.put(layer, new LinkedHashMap<>(layers.quantize(layer)));
       }
       progress.done(layer + 1, count);
     }
     write(checkpoint, finished, target, provenance);
-    finished.delete();
+    if (given == null) {
+      finished.delete();
+    }
+  }
+
+  private static LayerFolder beside(Path target) {
+    Path folder = target.resolveSibling(target.getFileName() + ".layers");
+    try {
+      return new LocalLayerFolder(folder);
+    } catch (IOException e) {
+      throw new RuntimeFailure(Kind.USER, folder + ": cannot be used: " + e, e);
+    }
   }
 
   private CalibrationPass pass(Checkpoint checkpoint, CpuBackend backend) {
@@ -185,17 +216,29 @@ public final class Quantizer {
     return json;
   }
 
-  private static void write(
+  private void write(
       Checkpoint checkpoint, FinishedLayers finished, Path target, ObjectNode provenance) {
     List<FinishedLayers.Part> parts = new ArrayList<>();
     try {
       Map<String, WeightSource> tensors = new LinkedHashMap<>();
       checkpoint.tensorNames().forEach(name -> tensors.put(name, checkpoint.tensor(name)));
       for (int layer = 0; layer < checkpoint.config().layers(); layer++) {
-        parts.add(finished.part(layer));
-        tensors.putAll(parts.get(layer).tensors());
+        FinishedLayers.Part part = finished.part(layer);
+        if (part == null) {
+          throw new RuntimeFailure(
+              Kind.USER,
+              "layer %d was damaged before it was used: start again".formatted(layer),
+              null);
+        }
+        parts.add(part);
+        tensors.putAll(part.tensors());
       }
-      SailfishWriter.write(target, SailfishWriter.Description.of(checkpoint, provenance), tensors);
+      SailfishWriter.Description all = SailfishWriter.Description.of(checkpoint, provenance);
+      if (packed) {
+        SailfishWriter.writePacked(target, all, tensors);
+      } else {
+        SailfishWriter.write(target, all, tensors);
+      }
     } finally {
       parts.forEach(FinishedLayers.Part::close);
     }

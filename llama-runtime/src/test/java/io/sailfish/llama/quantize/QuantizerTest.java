@@ -1,16 +1,22 @@
 package io.sailfish.llama.quantize;
 
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.sailfish.kernels.WeightSource;
 import io.sailfish.kernels.cpu.CpuBackend;
 import io.sailfish.llama.Golden;
 import io.sailfish.llama.RuntimeFailure;
 import io.sailfish.llama.checkpoint.Checkpoint;
 import io.sailfish.llama.checkpoint.Checkpoints;
+import io.sailfish.llama.checkpoint.SailfishCheckpoint;
+import io.sailfish.llama.checkpoint.SailfishWriter;
+import io.sailfish.llama.evaluate.WeightErrors;
 import io.sailfish.llama.model.LlamaWeights;
 import io.sailfish.llama.quantize.Recipe.Choice;
 import io.sailfish.llama.quantize.Recipe.Method;
@@ -141,6 +147,75 @@ class QuantizerTest {
         });
     assertEquals(List.of(1, 2), steps);
     assertArrayEquals(whole, Files.readAllBytes(target));
+  }
+
+  /** As a disk that filled up or a file system without atomic renames may leave them. */
+  @Test
+  void damagedLayersAreDoneAgain() throws Exception {
+    Recipe recipe = Recipe.of(Method.GPTQ, Grid.INT4, 32);
+    byte[] whole = quantize(recipe, 2, "whole.sailfish");
+    Quantizer quantizer = new Quantizer(Golden.model("hf/smollm2"), recipe, calibration(300), 2);
+    Path target = folder.resolve("damaged.sailfish");
+    Path layer = folder.resolve("damaged.sailfish.layers/layer-00000.sailfish");
+    Path digest = folder.resolve("damaged.sailfish.layers/layer-00000.sha256");
+    for (int damage = 0; damage < 3; damage++) {
+      assertThrows(CancellationException.class, () -> quantizer.run(target, QuantizerTest::cancel));
+      byte[] bytes = Files.readAllBytes(layer);
+      switch (damage) {
+        case 0 -> Files.write(layer, java.util.Arrays.copyOf(bytes, bytes.length / 2));
+        case 1 -> {
+          bytes[bytes.length - 1] ^= 1;
+          Files.write(layer, bytes);
+        }
+        default -> Files.delete(digest);
+      }
+      quantizer.run(target, QUIET);
+      assertArrayEquals(whole, Files.readAllBytes(target), "damage " + damage);
+    }
+  }
+
+  private static void cancel(int done, int of) {
+    throw new CancellationException();
+  }
+
+  /** Rows of 256 inputs, so that every group is one of several or ends short. */
+  @Test
+  void everyGridWithEveryGroup() {
+    Path model = Golden.model("types/q6_k");
+    Map<Integer, Double> largest = Map.of(8, 0.01, 4, 0.15, 3, 0.3, 2, 0.7);
+    for (Grid grid : Grid.values()) {
+      for (int group : new int[] {32, 64, 96, 128, 0}) {
+        Path target = folder.resolve(grid.id() + group + ".sailfish");
+        new Quantizer(model, Recipe.of(Method.RTN, grid, group), null, 2).run(target, QUIET);
+        for (double[] layer : WeightErrors.of(target, model)) {
+          for (double error : layer) {
+            String what = "%s g%d: %s".formatted(grid.id(), group, error);
+            assertTrue(error > 0 && error < largest.get(grid.bits()), what);
+          }
+        }
+      }
+    }
+  }
+
+  @Test
+  void packedFilesHoldTheSameModel() throws Exception {
+    Recipe recipe = Recipe.of(Method.RTN, Grid.INT4, 32);
+    byte[] rows = quantize(recipe, 2, "rows.sailfish");
+    Path packed = folder.resolve("packed.sailfish");
+    new Quantizer(Golden.model("hf/smollm2"), recipe, calibration(300), 2)
+        .packed()
+        .run(packed, QUIET);
+    String version = "\"packed_version\"";
+    assertTrue(new String(Files.readAllBytes(packed), ISO_8859_1).contains(version));
+    assertFalse(new String(rows, ISO_8859_1).contains(version));
+    Path back = folder.resolve("back.sailfish");
+    try (Checkpoint checkpoint = Checkpoints.open(packed)) {
+      Map<String, WeightSource> tensors = new java.util.LinkedHashMap<>();
+      checkpoint.tensorNames().forEach(name -> tensors.put(name, checkpoint.tensor(name)));
+      ObjectNode provenance = (ObjectNode) ((SailfishCheckpoint) checkpoint).provenance();
+      SailfishWriter.write(back, SailfishWriter.Description.of(checkpoint, provenance), tensors);
+    }
+    assertArrayEquals(rows, Files.readAllBytes(back));
   }
 
   /** Sequences that are one array, so that nothing is allocated before the refusal. */

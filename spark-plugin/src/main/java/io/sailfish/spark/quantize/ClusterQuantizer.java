@@ -1,20 +1,29 @@
 package io.sailfish.spark.quantize;
 
 import io.sailfish.kernels.WeightSource;
+import io.sailfish.llama.RuntimeFailure;
+import io.sailfish.llama.RuntimeFailure.Kind;
+import io.sailfish.llama.checkpoint.SailfishWriter;
 import io.sailfish.llama.quantize.Calibration;
 import io.sailfish.llama.quantize.CalibrationShard;
 import io.sailfish.llama.quantize.ClusterSteps;
+import io.sailfish.llama.quantize.LayerFolder;
 import io.sailfish.llama.quantize.Matrix;
 import io.sailfish.llama.quantize.QuantizedMatrix;
 import io.sailfish.llama.quantize.Quantizer;
 import io.sailfish.llama.quantize.Recipe;
 import io.sailfish.llama.quantize.StageMoments;
+import io.sailfish.spark.source.HadoopFiles;
+import io.sailfish.spark.source.ModelSource;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ExecutionException;
+import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.api.java.JavaFutureAction;
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
@@ -30,8 +39,8 @@ import org.apache.spark.storage.StorageLevel;
  * moments to the driver, which adds them up in the order of the shards and factors them; one
  * quantises the pieces. With AWQ, whose scales of a layer depend on one another, one task takes a
  * layer while the shards go on to the next. Shards stay where they are, as blocks of Spark; what a
- * lost executor held is computed again. Layers that are done are kept beside the target and never
- * done again.
+ * lost executor held is computed again. Layers that are done are kept, on any file system, and
+ * never done again.
  */
 public final class ClusterQuantizer {
   private static final int STAGES = 4;
@@ -40,29 +49,96 @@ public final class ClusterQuantizer {
   private final String model;
   private final Recipe recipe;
   private final Calibration calibration;
+  private final boolean packed;
 
   /**
-   * @param model file or folder that driver and executors see under this path
+   * @param model file or folder by any path that Hadoop opens; a local one has to be there on the
+   *     driver and on every executor
    * @param calibration null for methods that need none
    */
   public ClusterQuantizer(
-      JavaSparkContext spark, Path model, Recipe recipe, Calibration calibration) {
+      JavaSparkContext spark, String model, Recipe recipe, Calibration calibration) {
+    this(spark, model, recipe, calibration, false);
+  }
+
+  private ClusterQuantizer(
+      JavaSparkContext spark,
+      String model,
+      Recipe recipe,
+      Calibration calibration,
+      boolean packed) {
     this.spark = spark;
-    this.model = model.toAbsolutePath().toString();
+    this.model = model;
     this.recipe = recipe;
     this.calibration = calibration;
+    this.packed = packed;
+  }
+
+  /** One that writes matrices as a card keeps them. */
+  public ClusterQuantizer packed() {
+    return new ClusterQuantizer(spark, model, recipe, calibration, true);
+  }
+
+  /** The same for a local model. */
+  public ClusterQuantizer(
+      JavaSparkContext spark, Path model, Recipe recipe, Calibration calibration) {
+    this(spark, model.toAbsolutePath().toString(), recipe, calibration);
+  }
+
+  /**
+   * Quantises all layers and writes the model; layers that are done are kept beside it.
+   *
+   * @param target file on the driver
+   */
+  public void run(Path target, Quantizer.Progress progress) {
+    quantize(target, null, progress);
   }
 
   /**
    * Quantises all layers and writes the model.
    *
-   * @param target file on the driver
+   * @param target file by any path that Hadoop opens
+   * @param finished folder for layers that are done, by any such path: a job that is started again
+   *     goes on from there, on whatever host its driver is; null = {@code TARGET.layers}
+   * @throws RuntimeFailure when either cannot be used
    */
-  public void run(Path target, Quantizer.Progress progress) {
+  public void run(String target, String finished, Quantizer.Progress progress) {
+    Configuration hadoop = spark.hadoopConfiguration();
+    var file = new org.apache.hadoop.fs.Path(target);
+    String folder = finished == null ? target + ".layers" : finished;
+    Path whole = null;
+    try (HadoopLayerFolder layers =
+        new HadoopLayerFolder(new org.apache.hadoop.fs.Path(folder), hadoop)) {
+      whole = Files.createTempFile("sailfish-", SailfishWriter.ENDING);
+      quantize(whole, layers, progress);
+      Path written = whole;
+      HadoopFiles.put(HadoopFiles.of(file, hadoop), file, out -> Files.copy(written, out));
+      layers.delete();
+    } catch (IOException e) {
+      throw new RuntimeFailure(
+          Kind.USER, "%s, %s: cannot be written: %s".formatted(target, folder, e), e);
+    } finally {
+      delete(whole);
+    }
+  }
+
+  private static void delete(Path file) {
+    try {
+      if (file != null) {
+        Files.deleteIfExists(file);
+      }
+    } catch (IOException e) {
+      throw new RuntimeFailure(Kind.USER, file + ": cannot be deleted: " + e, e);
+    }
+  }
+
+  private void quantize(Path target, LayerFolder finished, Quantizer.Progress progress) {
     int threads = Runtime.getRuntime().availableProcessors();
-    try (ClusterSteps steps = new ClusterSteps(Path.of(model), threads);
+    Path local = ModelSource.ofHost(model);
+    try (ClusterSteps steps = new ClusterSteps(local, threads);
         ClusterLayers layers = new ClusterLayers(steps)) {
-      new Quantizer(Path.of(model), recipe, calibration, 1).run(target, layers, progress);
+      Quantizer quantizer = new Quantizer(local, recipe, calibration, 1);
+      (packed ? quantizer.packed() : quantizer).run(target, finished, layers, progress);
     }
   }
 

@@ -1,7 +1,7 @@
 package io.sailfish.spark.quantize;
 
 import io.sailfish.llama.quantize.ClusterSteps;
-import java.nio.file.Path;
+import io.sailfish.spark.source.ModelSource;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.Map;
@@ -26,7 +26,7 @@ final class ExecutorSteps {
     synchronized (idle) {
       steps = idle.poll();
     }
-    ClusterSteps own = steps == null ? new ClusterSteps(Path.of(model), 1) : steps;
+    ClusterSteps own = steps == null ? new ClusterSteps(ModelSource.ofHost(model), 1) : steps;
     TaskContext.get()
         .addTaskCompletionListener(
             (TaskCompletionListener)

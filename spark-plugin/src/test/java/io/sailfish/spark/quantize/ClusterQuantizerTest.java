@@ -5,22 +5,30 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import io.sailfish.llama.RuntimeFailure;
+import io.sailfish.llama.checkpoint.Checkpoint;
+import io.sailfish.llama.checkpoint.Checkpoints;
 import io.sailfish.llama.quantize.Calibration;
 import io.sailfish.llama.quantize.Grid;
 import io.sailfish.llama.quantize.Quantizer;
 import io.sailfish.llama.quantize.Recipe;
 import io.sailfish.llama.quantize.Recipe.Choice;
 import io.sailfish.llama.quantize.Recipe.Method;
+import io.sailfish.llama.tokenizer.HfTokenizer;
+import io.sailfish.llama.tokenizer.Tokenizer;
 import io.sailfish.spark.SailfishKryoRegistrator;
 import io.sailfish.spark.Sessions;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CancellationException;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.serializer.KryoSerializer;
+import org.apache.spark.sql.Encoders;
 import org.apache.spark.sql.SparkSession;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -132,5 +140,40 @@ class ClusterQuantizerTest {
     Path target = folder.resolve("cluster.sailfish");
     new ClusterQuantizer(spark, MODEL, recipe, calibration()).run(target, QUIET);
     assertArrayEquals(onOneMachine(recipe, calibration()), Files.readAllBytes(target));
+  }
+
+  @Test
+  void calibrationTextDoesNotDependOnThePartitions() {
+    List<String> rows = new ArrayList<>();
+    for (int i = 0; i < 400; i++) {
+      rows.add(i % 50 == 3 ? null : "Row " + i + " of the text.");
+    }
+    List<String> shuffled = new ArrayList<>(rows);
+    Collections.shuffle(shuffled, new Random(1));
+    try (Checkpoint checkpoint = Checkpoints.open(MODEL);
+        Tokenizer tokenizer =
+            HfTokenizer.of(checkpoint.tokenizerJson(), checkpoint.tokenizerConfig())) {
+      List<List<Integer>> found = new ArrayList<>();
+      for (List<String> order : List.of(rows, shuffled)) {
+        int partitions = 1 + 4 * found.size();
+        found.add(
+            CalibrationTexts.of(
+                    session.createDataset(order, Encoders.STRING()).repartition(partitions),
+                    tokenizer,
+                    20,
+                    200)
+                .sequences()
+                .stream()
+                .map(Arrays::hashCode)
+                .toList());
+      }
+      assertEquals(found.get(0), found.get(1));
+      assertEquals(20, found.get(0).stream().distinct().count());
+      assertThrows(
+          RuntimeFailure.class,
+          () ->
+              CalibrationTexts.of(
+                  session.createDataset(rows, Encoders.STRING()), tokenizer, 200, 2000));
+    }
   }
 }
