@@ -4,11 +4,13 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.sun.management.ThreadMXBean;
 import io.sailfish.kernels.WeightSource;
+import io.sailfish.kernels.format.packed.PackedSource;
 import io.sailfish.llama.LlamaRuntimes;
 import io.sailfish.llama.RuntimeConfig;
 import io.sailfish.llama.RuntimeFailure;
 import io.sailfish.llama.checkpoint.Checkpoint;
 import io.sailfish.llama.checkpoint.Checkpoints;
+import io.sailfish.llama.checkpoint.FusedWeights;
 import io.sailfish.llama.checkpoint.SailfishWriter;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -58,6 +60,9 @@ final class DamagedModels {
   /** One in so many models is read from a file of ours as well. */
   private static final int OWN = 4;
 
+  /** Which of so many is read from one with weights as a card keeps them. */
+  private static final int PACKED = 2;
+
   private static final String[] IN_LAYER = {
     "attention_norm",
     "q",
@@ -100,8 +105,11 @@ final class DamagedModels {
     for (Path source : found) {
       models.add(copy(source, work.resolve("" + models.size())));
     }
-    for (int i = 0, last = models.size(); i < last; i += OWN) {
-      models.add(converted(models.get(i), work.resolve("" + models.size())));
+    for (int i = 0, last = models.size(); i < last; i++) {
+      if (i % OWN == 0 || i % OWN == PACKED) {
+        Path target = work.resolve("" + models.size());
+        models.add(converted(models.get(i), target, i % OWN == PACKED));
+      }
     }
     for (Model model : models) { // the first one pays for loading classes
       read(model.path, Long.MAX_VALUE, true);
@@ -113,14 +121,19 @@ final class DamagedModels {
   }
 
   /** The same model in a file of ours. */
-  private static Model converted(Model model, Path target) throws IOException {
-    String name = model.path.getFileName() + SailfishWriter.ENDING;
+  private static Model converted(Model model, Path target, boolean packed) throws IOException {
+    String name = model.path.getFileName() + (packed ? "-packed" : "") + SailfishWriter.ENDING;
     Path file = Files.createDirectories(target).resolve(name);
     try (Checkpoint checkpoint = Checkpoints.open(model.path)) {
       Map<String, WeightSource> tensors = new LinkedHashMap<>();
       checkpoint.tensorNames().forEach(ours -> tensors.put(ours, checkpoint.tensor(ours)));
       ObjectNode provenance = new ObjectMapper().createObjectNode().put("source", model.name);
-      SailfishWriter.write(file, SailfishWriter.Description.of(checkpoint, provenance), tensors);
+      SailfishWriter.Description all = SailfishWriter.Description.of(checkpoint, provenance);
+      if (packed) {
+        SailfishWriter.writePacked(file, all, tensors);
+      } else {
+        SailfishWriter.write(file, all, tensors);
+      }
     }
     byte[] content = Files.readAllBytes(file);
     return new Model(name, file, List.of(file), List.of(content), content.length);
@@ -296,6 +309,15 @@ final class DamagedModels {
       for (String part : IN_LAYER) {
         readEnd(checkpoint.tensor("layers." + layer + "." + part));
       }
+    }
+    FusedWeights.of(checkpoint.config()).forEach(weights -> readEnd(checkpoint.packed(weights)));
+  }
+
+  private static void readEnd(PackedSource source) {
+    if (source != null) {
+      long bytes = source.form().bytes();
+      ByteBuffer end = ByteBuffer.allocate((int) Math.min(PAGE, bytes));
+      source.read(bytes - end.capacity(), end);
     }
   }
 

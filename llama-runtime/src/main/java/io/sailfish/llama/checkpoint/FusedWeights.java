@@ -15,7 +15,7 @@ import java.util.List;
 public record FusedWeights(String name, List<String> parts, boolean gated, boolean vocabulary) {
 
   /** All of a model; none of one whose layers differ, as their heads are repeated at load. */
-  static List<FusedWeights> of(ModelConfig config) {
+  public static List<FusedWeights> of(ModelConfig config) {
     List<FusedWeights> all = new ArrayList<>();
     if (!config.layerSizes().isEmpty()) {
       return all;

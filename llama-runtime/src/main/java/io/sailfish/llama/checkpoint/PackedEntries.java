@@ -71,16 +71,16 @@ final class PackedEntries {
 
   /** Reads bytes that an entry names, once it is known how many. */
   interface Tables {
-    byte[] read(int bytes);
+    byte[] read(long bytes);
   }
 
   private static LutTables tables(
       JsonFields entry, PackedCode code, PackedLayout layout, Tables tables) {
     TwoByteFloat type = value(entry, "table_type", TwoByteFloat.values());
     int count = entry.integer("tables", 1, layout.paddedOutputs() / LutTables.STRIP);
-    float[] values = new float[count * code.codes()];
     ByteBuffer bytes =
-        ByteBuffer.wrap(tables.read(2 * values.length)).order(ByteOrder.LITTLE_ENDIAN);
+        ByteBuffer.wrap(tables.read(2L * count * code.codes())).order(ByteOrder.LITTLE_ENDIAN);
+    float[] values = new float[count * code.codes()];
     for (int i = 0; i < values.length; i++) {
       values[i] = type.decode(bytes.getShort());
     }

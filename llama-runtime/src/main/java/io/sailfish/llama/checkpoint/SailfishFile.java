@@ -161,8 +161,10 @@ public final class SailfishFile implements AutoCloseable {
             entry,
             MOST_DIM,
             bytes -> {
-              ByteBuffer tables = ByteBuffer.allocate(bytes);
-              file.read(place(entry, "tables_offset", bytes), tables);
+              // The place first: nothing is allocated that the file does not hold.
+              long offset = place(entry, "tables_offset", bytes);
+              ByteBuffer tables = ByteBuffer.allocate(Math.toIntExact(bytes));
+              file.read(offset, tables);
               return tables.array();
             });
     if (entry.bigInteger("bytes", 0, Long.MAX_VALUE / 2) != form.bytes()) {
@@ -247,8 +249,12 @@ public final class SailfishFile implements AutoCloseable {
 
   /** Each input once. */
   private int[] order(JsonFields entry, int cols) {
+    long offset = place(entry, "order_offset", 4L * cols);
+    if (cols > Integer.MAX_VALUE / 4) {
+      throw entry.fail("cols", cols, "too many to be reordered");
+    }
     ByteBuffer bytes = ByteBuffer.allocate(4 * cols).order(ByteOrder.LITTLE_ENDIAN);
-    file.read(place(entry, "order_offset", 4L * cols), bytes);
+    file.read(offset, bytes);
     int[] order = new int[cols];
     boolean[] seen = new boolean[cols];
     for (int i = 0; i < cols; i++) {

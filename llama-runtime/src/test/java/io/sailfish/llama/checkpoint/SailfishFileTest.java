@@ -7,9 +7,12 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.sun.management.ThreadMXBean;
 import io.sailfish.kernels.WeightSource;
 import io.sailfish.llama.Golden;
 import io.sailfish.llama.RuntimeFailure;
+import java.lang.management.ManagementFactory;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -121,6 +124,31 @@ class SailfishFileTest {
     Path damaged = Files.write(folder.resolve("damaged.sailfish"), all);
     RuntimeFailure e = assertThrows(RuntimeFailure.class, () -> Checkpoints.open(damaged));
     assertTrue(e.getMessage().contains(named.strip()), e.getMessage());
+  }
+
+  /** Two fields that agree with each other, but not with the file. */
+  @Test
+  void tablesThatTheFileDoesNotHoldAreNotAllocated() throws Exception {
+    byte[] all = Files.readAllBytes(packed("quantized/bnb_nf4"));
+    int length = (int) ByteBuffer.wrap(all).order(ByteOrder.LITTLE_ENDIAN).getLong(8);
+    ObjectNode header = (ObjectNode) new ObjectMapper().readTree(all, 24, length);
+    ObjectNode weight = (ObjectNode) header.get("packed").get("layers.0.o");
+    weight.put("rows", 1 << 30).put("tables", (1 << 30) / 64);
+    byte[] other = new ObjectMapper().writeValueAsBytes(header);
+    int dataStart = (int) SailfishFile.aligned(24 + length);
+    int newStart = (int) SailfishFile.aligned(24 + other.length);
+    ByteBuffer file =
+        ByteBuffer.allocate(newStart + all.length - dataStart).order(ByteOrder.LITTLE_ENDIAN);
+    file.put(all, 0, 24).put(other).putLong(8, other.length);
+    file.position(newStart).put(all, dataStart, all.length - dataStart);
+    Path damaged = Files.write(folder.resolve("damaged.sailfish"), file.array());
+    var threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+    assertThrows(RuntimeFailure.class, () -> Checkpoints.open(damaged));
+    long before = threads.getCurrentThreadAllocatedBytes();
+    RuntimeFailure e = assertThrows(RuntimeFailure.class, () -> Checkpoints.open(damaged));
+    long allocated = threads.getCurrentThreadAllocatedBytes() - before;
+    assertTrue(e.getMessage().contains("tables_offset"), e.getMessage());
+    assertTrue(allocated < 2L * all.length + (256 << 10), allocated + " bytes");
   }
 
   @Test
