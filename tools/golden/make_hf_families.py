@@ -4,7 +4,7 @@
 Usage: make_hf_families.py OUT_DIR        (llama-runtime/src/test/resources/golden/hf)
 Needs: torch, transformers, tokenizers, sentencepiece, gguf, numpy; MANIFEST.md names the versions that made the committed files.
 
-For each variant V: the folder V as save_pretrained writes it, V.json and V.logits.f32 as make_tiny_llama.py has them. V.json also holds
+For each variant V: the folder V as save_pretrained writes it (config.json of some as transformers 4 would have written it), V.json and V.logits.f32 as make_tiny_llama.py has them. V.json also holds
 a chat prompt as rendered and tokenized by transformers.
 """
 
@@ -38,6 +38,10 @@ VARIANTS = {
     "qwen2": dict(config=Qwen2Config, more=dict(), tokenizer="qwen2", template="text", dtype=torch.bfloat16),
     "qwen2_window": dict(config=Qwen2Config, more=dict(use_sliding_window=True, sliding_window=9, max_window_layers=1), tokenizer="qwen2", template="text", dtype=torch.float16),
     "qwen3": dict(config=Qwen3Config, more=dict(head_dim=24, tie_word_embeddings=True), tokenizer="qwen2", template="jinja", dtype=torch.bfloat16),
+    "llama2": dict(config=LlamaConfig, more=dict(num_key_value_heads=4), tokenizer="sentencepiece", template="text", dtype=torch.float16, older=True),
+    "llama3_2": dict(config=LlamaConfig, more=dict(rope_parameters={**LLAMA3_ROPE, "factor": 32.0}, tie_word_embeddings=True), tokenizer="llama3", template="text", dtype=torch.bfloat16, prompt=40, older=True),
+    "qwen2_5": dict(config=Qwen2Config, more=dict(tie_word_embeddings=True, rope_parameters={"rope_type": "default", "rope_theta": 1000000.0}), tokenizer="qwen2", template="text", dtype=torch.bfloat16, older=True),
+    "mistral_full": dict(config=MistralConfig, more=dict(sliding_window=None, head_dim=24, rope_parameters={"rope_type": "default", "rope_theta": 1000000.0}), tokenizer="sentencepiece", template="text", dtype=torch.bfloat16, older=True),
 }
 
 
@@ -49,6 +53,20 @@ def build(variant, seed):
         for p in model.parameters():  # not model.to(), which would round the rotary frequencies as well
             p.copy_(p.to(variant["dtype"]).to(torch.float32))
     return model
+
+
+def write_older(folder):
+    """Gives config.json the keys of transformers 4, as in the folders that people have: rope_theta and rope_scaling, torch_dtype."""
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    rope = config.pop("rope_parameters")
+    config["rope_theta"] = rope.pop("rope_theta")
+    config["rope_scaling"] = None if rope["rope_type"] == "default" else rope
+    config["torch_dtype"] = config.pop("dtype")
+    config["transformers_version"] = "4.45.0"
+    if config.get("head_dim") == config["hidden_size"] // config["num_attention_heads"]:
+        del config["head_dim"]
+    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
 def main():
@@ -70,6 +88,8 @@ def main():
         folder = out / name
         model.generation_config.eos_token_id = [1, 2]
         model.to(variant["dtype"]).save_pretrained(folder, max_shard_size=variant.get("shard", "50GB"))
+        if variant.get("older"):
+            write_older(folder)
         rendered, chat_ids = hf_folders.save_tokenizer(folder, variant["tokenizer"], variant["template"])
         hf_folders.compact(folder)
         golden_files.write_case(out, name, prompt, ids, gap, logits, tt.VOCAB)
@@ -82,7 +102,8 @@ def main():
     versions = golden_files.versions("torch", "transformers", "tokenizers", "safetensors", "sentencepiece", "numpy")
     (out / "MANIFEST.md").write_text(
         "# A tiny model of each family as a HuggingFace folder\n\nMade by `tools/golden/make_hf_families.py` with " + versions + ". Random weights, saved in"
-        " the type named, computed by transformers in fp32.\n\n| variant | class | type | seed | smallest gap | logit std |\n|---|---|---|---|---|---|\n"
+        " the type named, computed by transformers in fp32. The config.json of " + ", ".join(n for n, v in VARIANTS.items() if v.get("older"))
+        + " has the keys of transformers 4.\n\n| variant | class | type | seed | smallest gap | logit std |\n|---|---|---|---|---|---|\n"
         + "\n".join(rows) + "\n"
     )
 

@@ -70,7 +70,11 @@ public record Golden(
           "hf/mistral",
           "hf/qwen2",
           "hf/qwen2_window",
-          "hf/qwen3");
+          "hf/qwen3",
+          "hf/llama2",
+          "hf/llama3_2",
+          "hf/qwen2_5",
+          "hf/mistral_full");
 
   /** Quantised folders, packed by the formats' own tools (tools/golden/make_quantized.py). */
   public static final List<String> QUANTIZED =
