@@ -42,6 +42,8 @@ public final class ClusterEvaluation {
    * @throws RuntimeFailure when nothing is left of the texts
    */
   public EvaluationReport run(Dataset<String> texts) {
+    // Models that cannot be read are refused here, before any task starts.
+    List<double[]> weights = weightErrors(ModelSource.ofHost(job.model()));
     EvaluationJob settings = job;
     JavaRDD<TextWindow> windows =
         texts
@@ -61,7 +63,7 @@ public final class ClusterEvaluation {
         count = job.mostWindows();
         sample = spark.parallelize(windows.takeOrdered(job.mostWindows(), new TextWindow.Order()));
       }
-      return new EvaluationReport(job.model(), job.original(), sums(sample, count), weightErrors());
+      return new EvaluationReport(job.model(), job.original(), sums(sample, count), weights);
     } finally {
       windows.unpersist();
     }
@@ -81,12 +83,11 @@ public final class ClusterEvaluation {
   }
 
   /** A task a layer. */
-  private List<double[]> weightErrors() {
+  private List<double[]> weightErrors(Path model) {
     if (job.original() == null) {
       return List.of();
     }
     EvaluationJob settings = job;
-    Path model = ModelSource.ofHost(job.model());
     Path original = ModelSource.ofHost(job.original());
     int layers;
     try (WeightErrors both = new WeightErrors(model, original)) {
