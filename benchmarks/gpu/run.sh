@@ -31,7 +31,7 @@ case $what in
     # shellcheck disable=SC2046
     "${JAVA:-java}" $(cat "$here/tests/jvm-options") -Xmx8g -Darrow.memory.debug.allocator=true -cp "$classpath" org.junit.platform.console.ConsoleLauncher \
       execute --disable-banner --include-tag gpu --details=tree --fail-if-no-tests -p io.sailfish.kernels -p io.sailfish.llama \
-      -c io.sailfish.bench.gpu.GpuOpsCheckTest ${SPARK_JARS:+-c io.sailfish.spark.CardTest} | tee "$results/tests.txt"
+      -c io.sailfish.bench.gpu.GpuOpsCheckTest -c io.sailfish.bench.gpu.StepBitsTest ${SPARK_JARS:+-c io.sailfish.spark.CardTest} | tee "$results/tests.txt"
     ;;
   sanitize) # a reduced list, an order of magnitude slower
     status=0
