@@ -23,10 +23,12 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -302,15 +304,27 @@ final class DamagedModels {
 
   private static void readTensors(Checkpoint checkpoint) {
     checkpoint.describe();
+    Set<String> read = new HashSet<>();
+    for (FusedWeights weights : FusedWeights.of(checkpoint.config())) {
+      PackedSource packed = checkpoint.packed(weights);
+      if (packed != null) {
+        readEnd(packed);
+        // Rows of the other parts come out of the same panels, whole ones for every part: of files
+        // as small as these that would be more than what is allowed for all.
+        read.addAll(weights.parts().subList(1, weights.parts().size()));
+      }
+    }
     for (String name : List.of("embedding", "output", "output_norm")) {
       readEnd(checkpoint.tensor(name));
     }
     for (int layer = 0; layer < checkpoint.config().layers(); layer++) {
       for (String part : IN_LAYER) {
-        readEnd(checkpoint.tensor("layers." + layer + "." + part));
+        String name = "layers." + layer + "." + part;
+        if (!read.contains(name)) {
+          readEnd(checkpoint.tensor(name));
+        }
       }
     }
-    FusedWeights.of(checkpoint.config()).forEach(weights -> readEnd(checkpoint.packed(weights)));
   }
 
   private static void readEnd(PackedSource source) {
