@@ -8,7 +8,6 @@ import io.sailfish.llama.checkpoint.Checkpoints;
 import io.sailfish.llama.model.ModelConfig;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -184,14 +183,10 @@ public final class ClusterSteps implements AutoCloseable {
 
   /** Quantises a piece. */
   public QuantizedMatrix quantize(Recipe recipe, Piece piece, StageMoments moments) {
-    Matrix matrix = Matrix.read(piece.tensor(), checkpoint.tensor(piece.tensor()));
-    int cols = matrix.cols();
-    float[] values =
-        Arrays.copyOfRange(
-            matrix.values(), piece.firstRow() * cols, (piece.firstRow() + piece.rows()) * cols);
+    WeightSource tensor = checkpoint.tensor(piece.tensor());
     return moments.quantize(
         recipe.choice(piece.tensor()),
-        new Matrix(piece.tensor(), piece.rows(), cols, values),
+        Matrix.read(piece.tensor(), tensor, piece.firstRow(), piece.rows()),
         workers);
   }
 

@@ -16,7 +16,11 @@ public record Matrix(String name, int rows, int cols, float[] values) {
 
   /** Decodes a tensor; refuses what is no number. */
   static Matrix read(String name, WeightSource source) {
-    int rows = source.rows();
+    return read(name, source, 0, source.rows());
+  }
+
+  /** The same of rows {@code [from, from + rows)}. */
+  static Matrix read(String name, WeightSource source, int from, int rows) {
     int cols = source.cols();
     float[] values = new float[Math.multiplyExact(rows, cols)];
     long rowBytes = source.format().rowBytes(cols);
@@ -27,7 +31,7 @@ public record Matrix(String name, int rows, int cols, float[] values) {
     float[] row = new float[cols];
     for (int first = 0; first < rows; first += ROWS_AT_A_TIME) {
       int count = Math.min(ROWS_AT_A_TIME, rows - first);
-      source.readRows(first, count, encoded.clear());
+      source.readRows(from + first, count, encoded.clear());
       for (int r = 0; r < count; r++) {
         int to = (first + r) * cols;
         source.format().codec().decode(encoded, (int) (r * rowBytes), row, 0, cols);
@@ -41,7 +45,7 @@ public record Matrix(String name, int rows, int cols, float[] values) {
         throw new RuntimeFailure(
             Kind.USER,
             "tensor %s: weight [%d, %d] = %s; weights to quantise must be numbers"
-                .formatted(source.name(), i / cols, i % cols, values[i]),
+                .formatted(source.name(), from + i / cols, i % cols, values[i]),
             null);
       }
     }
