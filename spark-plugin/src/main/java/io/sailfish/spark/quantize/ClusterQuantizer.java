@@ -45,6 +45,9 @@ import org.apache.spark.storage.StorageLevel;
 public final class ClusterQuantizer {
   private static final int STAGES = 4;
 
+  /** Tasks a core that pieces of matrices are dealt to: each costs the driver some 20 ms. */
+  private static final int TASKS_PER_CORE = 4;
+
   private final JavaSparkContext spark;
   private final String model;
   private final Recipe recipe;
@@ -247,7 +250,7 @@ public final class ClusterQuantizer {
           pieces.isEmpty()
               ? List.<QuantizedMatrix>of()
               : spark
-                  .parallelize(pieces, pieces.size())
+                  .parallelize(pieces, tasks(pieces.size()))
                   .map(p -> ExecutorSteps.of(path).quantize(recipeOfAll, p, shared.value()))
                   .collect()) {
         parts.computeIfAbsent(piece.name(), name -> new ArrayList<>()).add(piece);
@@ -256,6 +259,10 @@ public final class ClusterQuantizer {
       Map<String, QuantizedMatrix> matrices = new LinkedHashMap<>();
       parts.forEach((name, of) -> matrices.put(name, QuantizedMatrix.join(of)));
       return matrices;
+    }
+
+    private int tasks(int pieces) {
+      return Math.min(pieces, TASKS_PER_CORE * Math.max(1, spark.defaultParallelism()));
     }
 
     @Override
