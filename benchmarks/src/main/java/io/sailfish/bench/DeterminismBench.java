@@ -16,9 +16,9 @@ import java.util.stream.IntStream;
 
 /**
  * Whether a row's answer depends on anything but the row: the same requests through engines with
- * other batch caps, step sizes, orders, cache sizes, with and without prefix reuse, compared byte
- * by byte (text, tokens, log-probabilities). What differs from the first run is counted; any such
- * row makes the program fail.
+ * other batch caps, step sizes, orders, cache sizes, with and without prefix reuse and drafts,
+ * compared byte by byte (text, tokens, log-probabilities). What differs from the first run is
+ * counted; any such row makes the program fail.
  *
  * <pre>DeterminismBench MODEL.gguf RESULTS_FOLDER [threads]
  * DeterminismBench MODEL.gguf RESULTS_FOLDER card COMMIT</pre>
@@ -53,7 +53,25 @@ public final class DeterminismBench {
    * @param alone each request waits for the one before
    */
   private record Variant(
-      String name, int cap, int prefill, boolean reuse, int order, boolean tight, boolean alone) {}
+      String name,
+      int cap,
+      int prefill,
+      boolean reuse,
+      int order,
+      boolean tight,
+      boolean alone,
+      String speculation) {
+    /** Without drafts. */
+    Variant(
+        String name, int cap, int prefill, boolean reuse, int order, boolean tight, boolean alone) {
+      this(name, cap, prefill, reuse, order, tight, alone, "off");
+    }
+
+    /** With drafts wherever there is something to guess from. */
+    Variant drafted() {
+      return new Variant(name + ", drafts", cap, prefill, reuse, order, tight, alone, "always");
+    }
+  }
 
   private static final List<Variant> VARIANTS =
       List.of(
@@ -65,7 +83,11 @@ public final class DeterminismBench {
           new Variant("cap 5, chunks of 64", 5, 64, true, 3, false, false),
           new Variant("cap 3, chunks of 16", 3, 16, false, 4, false, false),
           new Variant("cap 32, tiny KV cache", 32, 256, true, 5, true, false),
-          new Variant("cap 32, tiny KV cache, no reuse", 32, 128, false, 6, true, false));
+          new Variant("cap 32, tiny KV cache, no reuse", 32, 128, false, 6, true, false),
+          new Variant("cap 32", 32, 256, true, 0, false, false).drafted(),
+          new Variant("cap 1, one at a time", 1, 256, true, 0, false, true).drafted(),
+          new Variant("cap 7, shuffled", 7, 256, false, 1, false, false).drafted(),
+          new Variant("cap 32, tiny KV cache", 32, 256, true, 5, true, false).drafted());
 
   private static final List<Variant> CARD_VARIANTS =
       List.of(
@@ -78,7 +100,10 @@ public final class DeterminismBench {
           new Variant("cap 7, shuffled, chunks of 512", 7, 512, false, 4, false, false),
           new Variant("cap 1", 1, 256, true, 5, false, false),
           new Variant("cap 100, tiny KV cache", 100, 4096, true, 6, true, false),
-          new Variant("cap 32, tiny KV cache, no reuse", 32, 128, false, 7, true, false));
+          new Variant("cap 32, tiny KV cache, no reuse", 32, 128, false, 7, true, false),
+          new Variant("cap 32, shuffled", 32, 1024, true, 8, false, false).drafted(),
+          new Variant("cap 7, shuffled", 7, 512, false, 9, false, false).drafted(),
+          new Variant("cap 1", 1, 256, true, 0, false, false).drafted());
 
   public static void main(String[] args) throws IOException {
     if (args.length < 2) {
@@ -149,14 +174,16 @@ public final class DeterminismBench {
               String.valueOf(requests.size()),
               String.valueOf(differs),
               String.valueOf(outcome.preemptions),
-              String.valueOf(outcome.reused)));
+              String.valueOf(outcome.reused),
+              outcome.drafted + ", " + outcome.accepted));
       System.out.println(String.join(" | ", rows.get(rows.size() - 1)));
     }
     System.out.println(differing + " rows differ");
     return differing;
   }
 
-  private record Outcome(List<byte[]> answers, long preemptions, long reused) {}
+  private record Outcome(
+      List<byte[]> answers, long preemptions, long reused, long drafted, long accepted) {}
 
   private Outcome answers(Variant variant) {
     RuntimeConfig config = config(variant, variant.tight() ? smallestKvBytes() : 0);
@@ -177,23 +204,26 @@ public final class DeterminismBench {
       return new Outcome(
           List.of(answers),
           loaded.engine().metrics().preemptions(),
-          loaded.engine().metrics().reusedTokens());
+          loaded.engine().metrics().reusedTokens(),
+          loaded.engine().metrics().draftedTokens(),
+          loaded.engine().metrics().acceptedTokens());
     }
   }
 
   private RuntimeConfig config(Variant variant, long kvBytes) {
     RuntimeConfig d = RuntimeConfig.defaults();
     return new RuntimeConfig(
-        backend,
-        threads,
-        variant.cap(),
-        kvBytes,
-        variant.tight() ? TIGHT_CONTEXT : 0,
-        variant.prefill(),
-        variant.reuse(),
-        d.arrowBytes(),
-        d.chatTemplate(),
-        d.templateTime());
+            backend,
+            threads,
+            variant.cap(),
+            kvBytes,
+            variant.tight() ? TIGHT_CONTEXT : 0,
+            variant.prefill(),
+            variant.reuse(),
+            d.arrowBytes(),
+            d.chatTemplate(),
+            d.templateTime())
+        .withSpeculation(variant.speculation());
   }
 
   /** What one sequence of the tight context needs: less is refused. */
@@ -212,6 +242,9 @@ public final class DeterminismBench {
     Random random = new Random(12);
     for (int i = 0; i < prompts.size(); i++) {
       int[] prompt = prompts.get(i).prompt();
+      for (int j = 30; i % 3 == 0 && j < prompt.length; j++) {
+        prompt[j] = prompt[j - 10]; // goes round in circles, and so does the answer
+      }
       int most = 8 + random.nextInt(40);
       if (i >= generated) {
         List<int[]> labels = new ArrayList<>();
@@ -245,7 +278,13 @@ public final class DeterminismBench {
         "The same requests (greedy, sampled with a seed, labels scored) through engines set up"
             + " differently; rows whose text, tokens or log-probabilities differ from the first run"
             + " in any bit.",
-        List.of("engine", "rows", "differing rows", "rows put back", "prompt tokens reused"),
+        List.of(
+            "engine",
+            "rows",
+            "differing rows",
+            "rows put back",
+            "prompt tokens reused",
+            "tokens drafted, right"),
         rows);
   }
 }

@@ -55,6 +55,9 @@ record KernelCase(String name, int rows, double tolerance, Program program) {
     cases.add(attention("attention odd", new AttentionShape(4, 2, 10), 5, 23));
     cases.add(attention("attention one head", new AttentionShape(1, 1, 32), 1, 9));
     cases.add(attention("attention wide group", new AttentionShape(16, 1, 48), 32, 40));
+    cases.add(attention("attention 80", new AttentionShape(4, 2, 80), 16, 50));
+    cases.add(attention("attention 96", new AttentionShape(3, 3, 96), 16, 35));
+    cases.add(attention("attention 128", new AttentionShape(8, 2, 128), 16, 67));
     cases.add(window(new AttentionShape(4, 2, 10), 5, 23, 7));
     cases.add(window(new AttentionShape(9, 3, 64), 16, 67, 1));
     cases.add(window(new AttentionShape(9, 3, 64), 16, 67, 33));

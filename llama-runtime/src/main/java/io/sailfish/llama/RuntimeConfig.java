@@ -21,6 +21,8 @@ import java.io.Serializable;
  * @param card address of the card to use, null = the first ({@link BackendRequest})
  * @param cardMemoryFraction share of the card's memory that may be taken
  * @param timelineDir folder for a timeline of the engine's steps, null or empty = none
+ * @param speculation whether it is guessed how answers go on: {@code auto}, {@code on}, {@code
+ *     always} or {@code off}; the answers are the same
  */
 public record RuntimeConfig(
     String backend,
@@ -35,8 +37,10 @@ public record RuntimeConfig(
     String templateTime,
     String card,
     double cardMemoryFraction,
-    String timelineDir)
+    String timelineDir,
+    String speculation)
     implements Serializable {
+  private static final String AUTO = "auto";
 
   /** Any card, and most of its memory. */
   public RuntimeConfig(
@@ -63,12 +67,13 @@ public record RuntimeConfig(
         templateTime,
         null,
         BackendRequest.MEMORY_FRACTION,
-        null);
+        null,
+        AUTO);
   }
 
   /** The defaults of all. */
   public static RuntimeConfig defaults() {
-    return new RuntimeConfig("auto", 0, 0, 0L, 0, 0, true, 256L << 20, null, null);
+    return new RuntimeConfig(AUTO, 0, 0, 0L, 0, 0, true, 256L << 20, null, null);
   }
 
   /** The same on another backend or card. */
@@ -86,7 +91,8 @@ public record RuntimeConfig(
         templateTime,
         request.card(),
         request.memoryFraction(),
-        timelineDir);
+        timelineDir,
+        speculation);
   }
 
   /** The same with another batch cap. */
@@ -104,7 +110,8 @@ public record RuntimeConfig(
         templateTime,
         card,
         cardMemoryFraction,
-        timelineDir);
+        timelineDir,
+        speculation);
   }
 
   /** The same with other memory for keys and values. */
@@ -122,7 +129,8 @@ public record RuntimeConfig(
         templateTime,
         card,
         cardMemoryFraction,
-        timelineDir);
+        timelineDir,
+        speculation);
   }
 
   /** The same with another longest sequence. */
@@ -140,7 +148,27 @@ public record RuntimeConfig(
         templateTime,
         card,
         cardMemoryFraction,
-        timelineDir);
+        timelineDir,
+        speculation);
+  }
+
+  /** The same with or without guesses how answers go on. */
+  public RuntimeConfig withSpeculation(String setting) {
+    return new RuntimeConfig(
+        backend,
+        threads,
+        batchCap,
+        kvBytes,
+        contextTokens,
+        prefillChunk,
+        prefixReuse,
+        arrowBytes,
+        chatTemplate,
+        templateTime,
+        card,
+        cardMemoryFraction,
+        timelineDir,
+        setting);
   }
 
   /** What to open. */

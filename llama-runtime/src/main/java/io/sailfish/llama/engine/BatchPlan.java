@@ -37,18 +37,29 @@ record BatchPlan(
    * @param sequence whose
    * @param rows number of rows
    * @param firstLogit index of its first logit row among {@code logitRows}
-   * @param logits its logit rows: 0 or 1 (the last row), or all rows of a continuation
+   * @param logits its logit rows: 0 or 1 (the last row), or all rows of a continuation or of a
+   *     token with its draft
    * @param continuation which continuation is scored, or -1
    * @param offset scoring: the continuation's token that the first row holds
    */
   record Part(
-      Sequence sequence, int rows, int firstLogit, int logits, int continuation, int offset) {}
+      Sequence sequence, int rows, int firstLogit, int logits, int continuation, int offset) {
+    /** Its last rows that hold tokens which are only guessed. */
+    int drafts() {
+      return continuation < 0 ? Math.max(0, logits - 1) : 0;
+    }
+  }
 
-  /** Whether a part goes on by one token of its answer. */
+  /** Whether a part goes on by the next token of its answer, or by several that were drafted. */
   boolean decodes(int part) {
     Part p = parts.get(part);
     boolean inAnswer = positions[queryStarts[part]] >= p.sequence().promptLength();
-    return p.rows() == 1 && p.continuation() < 0 && inAnswer;
+    return p.rows() == 1 + p.drafts() && p.continuation() < 0 && inAnswer;
+  }
+
+  /** Rows that hold tokens which are only guessed. */
+  int drafts() {
+    return parts.stream().mapToInt(Part::drafts).sum();
   }
 
   int rows() {

@@ -46,6 +46,19 @@ final class BatchPlanBuilder {
     addPart(new BatchPlan.Part(sequence, rows, firstLogit, last ? 1 : 0, -1, 0), blocks);
   }
 
+  /** The newest token of a sequence and a draft of those after it, with the logits of all. */
+  void addDrafted(Sequence sequence, int[] draft) {
+    int first = sequence.computed();
+    int firstLogit = logitRows.size;
+    int rows = 1 + draft.length;
+    int[] blocks = blockTable(sequence, first + rows);
+    for (int i = 0; i < rows; i++) {
+      addRow(i == 0 ? sequence.token(first) : draft[i - 1], -1, first + i, blocks);
+      logitRows.add(tokenIds.size - 1);
+    }
+    addPart(new BatchPlan.Part(sequence, rows, firstLogit, rows, -1, 0), blocks);
+  }
+
   /**
    * Tokens {@code [offset, offset + rows)} of continuation {@code index}, with the logits of all of
    * them.

@@ -34,6 +34,7 @@ public final class Engine implements AutoCloseable {
   private final StepExecutor executor;
   private final Tokenizer tokenizer;
   private final Scheduler scheduler;
+  private final Speculation speculation;
   private final StepOutputs outputs;
   private final RequestLimits requestLimits;
   private final Map<Sequence, Row> rows = new IdentityHashMap<>();
@@ -78,6 +79,7 @@ public final class Engine implements AutoCloseable {
             config.prefixReuse(),
             executor.separatesPrompts());
     this.scheduler = new Scheduler(config.limits(), pool);
+    this.speculation = new Speculation(config, executor.runsAhead());
     this.requestLimits =
         new RequestLimits(config.name(), config.contextTokens(), executor.vocabulary());
     this.outputs = new StepOutputs(config, executor.vocabulary(), counters, rows, new EndsOfRows());
@@ -226,7 +228,13 @@ public final class Engine implements AutoCloseable {
     if (closing || rows.isEmpty() && queued == null) {
       return;
     }
+    if (queued != null && speculation.pays(scheduler, rows) && !settled()) {
+      return;
+    }
     long start = System.nanoTime();
+    if (queued == null) {
+      speculation.propose(scheduler, rows);
+    }
     BatchPlan plan = scheduler.plan();
     counters.planNanos += System.nanoTime() - start;
     if (plan.isEmpty() && queued == null) {
@@ -247,19 +255,16 @@ public final class Engine implements AutoCloseable {
     publish();
   }
 
-  /**
-   * A step on its way.
-   *
-   * @param decoding rows of it that go on by one token
-   * @param startNanos when it was queued
-   * @param settleAtOnce whether nothing may be queued before its outputs were read
-   */
-  private record QueuedStep(
-      BatchPlan plan,
-      StepExecutor.Logits output,
-      int decoding,
-      long startNanos,
-      boolean settleAtOnce) {}
+  /** Settles the queued step before another is planned; whether rows are left to plan one for. */
+  private boolean settled() {
+    try {
+      settle();
+    } catch (RuntimeException | OutOfMemoryError e) {
+      failRunning(e);
+    }
+    publish();
+    return !rows.isEmpty();
+  }
 
   private QueuedStep queue(BatchPlan plan) {
     int decoding = EngineCounters.decoding(plan);
@@ -269,7 +274,7 @@ public final class Engine implements AutoCloseable {
     boolean hostDecides = false;
     for (BatchPlan.Part part : plan.parts()) {
       Sequence sequence = part.sequence();
-      if (part.logits() > 0 && !sequence.greedy()) {
+      if (part.logits() > 0 && !sequence.greedy() || part.drafts() > 0) {
         hostDecides = true;
       } else if (part.logits() > 0) {
         sequence.appendUnknown(output.source(part.firstLogit()));
@@ -307,6 +312,7 @@ public final class Engine implements AutoCloseable {
     outputs.apply(plan, step.output(), use);
     long end = System.nanoTime();
     counters.samplingNanos += end - executed;
+    speculation.measured(plan, step.decoding(), (step.settleAtOnce() ? end : executed) - begun);
     if (timeline != null) {
       timeline.step(use, new StepTimeline.Times(step.startNanos(), begun, waiting, executed, end));
       timeline.queue(scheduler.numRunning(), scheduler.numWaiting(), end);

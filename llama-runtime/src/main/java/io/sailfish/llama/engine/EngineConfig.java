@@ -16,6 +16,7 @@ import java.util.Set;
  * @param chunkTokens where prompts are cut, from their own start
  * @param prefixReuse whether shared prompt prefixes are computed once
  * @param stopIds tokens that end an answer
+ * @param drafting whether it is guessed how rows go on
  */
 public record EngineConfig(
     String name,
@@ -28,8 +29,9 @@ public record EngineConfig(
     int prefillTokens,
     int chunkTokens,
     boolean prefixReuse,
-    Set<Integer> stopIds) {
-  /** Logit rows a step has for continuations, beside one for each running sequence. */
+    Set<Integer> stopIds,
+    Drafting drafting) {
+  /** Logit rows a step has for continuations and drafts, beside one for each running sequence. */
   private static final int SCORE_ROWS = 32;
 
   public EngineConfig {
@@ -44,6 +46,34 @@ public record EngineConfig(
               .formatted(name, kvBlocks, blockTokens, contextTokens));
     }
     stopIds = Set.copyOf(stopIds);
+  }
+
+  /** Without drafts. */
+  public EngineConfig(
+      String name,
+      int batchCap,
+      String batchCapReason,
+      int contextTokens,
+      int kvBlocks,
+      int blockTokens,
+      long blockBytes,
+      int prefillTokens,
+      int chunkTokens,
+      boolean prefixReuse,
+      Set<Integer> stopIds) {
+    this(
+        name,
+        batchCap,
+        batchCapReason,
+        contextTokens,
+        kvBlocks,
+        blockTokens,
+        blockBytes,
+        prefillTokens,
+        chunkTokens,
+        prefixReuse,
+        stopIds,
+        Drafting.OFF);
   }
 
   /** Blocks of the longest sequence. */
@@ -68,7 +98,8 @@ public record EngineConfig(
         prefillTokens,
         chunkTokens,
         prefixReuse,
-        stopIds);
+        stopIds,
+        drafting);
   }
 
   EngineConfig withKvBlocks(int blocks) {
@@ -83,7 +114,30 @@ public record EngineConfig(
         prefillTokens,
         chunkTokens,
         prefixReuse,
-        stopIds);
+        stopIds,
+        drafting);
+  }
+
+  /** Rows of a step that has no rows of prompts. */
+  int decodeRows() {
+    int drafted = Math.min(Speculation.MOST_ROWS, batchCap) + limits().scoreRows();
+    return drafting == Drafting.OFF ? batchCap : Math.max(batchCap, drafted);
+  }
+
+  EngineConfig withDrafting(Drafting other) {
+    return new EngineConfig(
+        name,
+        batchCap,
+        batchCapReason,
+        contextTokens,
+        kvBlocks,
+        blockTokens,
+        blockBytes,
+        prefillTokens,
+        chunkTokens,
+        prefixReuse,
+        stopIds,
+        other);
   }
 
   Scheduler.Limits limits() {

@@ -8,6 +8,8 @@ final class EngineCounters {
   long promptTokens;
   long reusedTokens;
   long outputTokens;
+  long draftedTokens;
+  long acceptedTokens;
   long scoredTokens;
   long finishedRows;
   long failedRows;
@@ -22,11 +24,11 @@ final class EngineCounters {
   long awaitNanos;
   long idleNanos;
 
-  /** Rows of a plan that go on by one token. */
+  /** Rows of a plan that answers go on by, drafted ones included. */
   static int decoding(BatchPlan plan) {
     int decoding = 0;
     for (int part = 0; part < plan.parts().size(); part++) {
-      decoding += plan.decodes(part) ? 1 : 0;
+      decoding += plan.decodes(part) ? plan.parts().get(part).rows() : 0;
     }
     return decoding;
   }
@@ -49,6 +51,8 @@ final class EngineCounters {
         promptTokens,
         reusedTokens,
         outputTokens,
+        draftedTokens,
+        acceptedTokens,
         scoredTokens,
         finishedRows,
         failedRows,

@@ -9,6 +9,8 @@ package io.sailfish.llama.engine;
  * @param promptTokens prompt tokens of the rows that have started
  * @param reusedTokens those of them whose keys and values were there already
  * @param outputTokens tokens chosen
+ * @param draftedTokens tokens computed because they were guessed to be chosen next
+ * @param acceptedTokens those of them that were chosen
  * @param scoredTokens continuation tokens scored
  * @param finishedRows rows that ended with a result
  * @param failedRows rows that ended with an error
@@ -31,6 +33,8 @@ public record EngineMetrics(
     long promptTokens,
     long reusedTokens,
     long outputTokens,
+    long draftedTokens,
+    long acceptedTokens,
     long scoredTokens,
     long finishedRows,
     long failedRows,

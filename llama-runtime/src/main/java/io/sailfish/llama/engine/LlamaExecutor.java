@@ -62,7 +62,7 @@ final class LlamaExecutor implements StepExecutor {
   /** What such an engine's steps need room for. */
   static LlamaModel.Sizes sizes(Backend backend, EngineConfig config) {
     Scheduler.Limits limits = config.limits();
-    int decoded = backend.separatesPrompts() ? backend.replayRows(limits.rows()) : 0;
+    int decoded = backend.separatesPrompts() ? backend.replayRows(config.decodeRows()) : 0;
     int rows = Math.max(limits.stepRows(), decoded);
     return new LlamaModel.Sizes(rows, limits.logitRows(), decoded, config.contextTokens());
   }
@@ -129,12 +129,12 @@ final class LlamaExecutor implements StepExecutor {
       logits.keep(llama.decodeLogits()); // the pass writes over what an earlier one left
       if (pass.kind() == StepPass.Kind.AGAIN) {
         buffers.upload(plan, pass, rows);
-        backend.choose(chosen, first, llama.decode(step, rows), rows);
+        backend.choose(chosen, first, llama.decode(step, rows, true), rows);
         logits.byPlace(pass, llama.decodeLogits(), rows);
       } else {
         int filled = backend.replayRows(rows);
         buffers.upload(plan, pass, filled);
-        decode(step, filled, first);
+        replay(step, new DecodeShape(filled, step.blockTableStride(), first, pass.isDrafted()));
         logits.byPlace(pass, llama.decodeLogits(), filled);
       }
     }
@@ -142,17 +142,19 @@ final class LlamaExecutor implements StepExecutor {
     return logits;
   }
 
-  private void decode(StepInputs step, int rows, int first) {
+  private void replay(StepInputs step, DecodeShape shape) {
+    int rows = shape.rows();
     backend.replay(
-        new DecodeShape(rows, step.blockTableStride(), first),
+        shape,
         () -> {
           backend.takeTokens(step.tokenIds(), buffers.sources(), chosen, rows);
-          backend.choose(chosen, first, llama.decode(step, rows), rows);
+          Tensor logits = llama.decode(step, rows, shape.drafted());
+          backend.choose(chosen, shape.firstChosen(), logits, rows);
         });
   }
 
   /** What recorded decode steps differ in. */
-  private record DecodeShape(int rows, int blockTableStride, int firstChosen) {}
+  private record DecodeShape(int rows, int blockTableStride, int firstChosen, boolean drafted) {}
 
   /**
    * Entries of a block table: few different numbers, so that few recordings serve all lengths. Up

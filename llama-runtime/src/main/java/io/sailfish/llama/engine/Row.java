@@ -52,6 +52,9 @@ final class Row {
   /** Scoring: sum over the other tokens computed so far. */
   final double[] restLogProbs;
 
+  /** Null until drafts are looked for. */
+  RowDrafts drafts;
+
   boolean started;
   long waitNanos;
   long steps;

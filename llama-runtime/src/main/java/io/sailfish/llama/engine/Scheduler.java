@@ -127,9 +127,9 @@ final class Scheduler {
     stepBlocks.forEach(pool::release);
     stepBlocks.clear();
     BatchPlanBuilder step = new BatchPlanBuilder(pool.blockTokens());
-    planDecoding(step);
-    int end = step.rows() + limits.prefillTokens();
-    int scoreEnd = limits.scoreRows();
+    int drafted = planDecoding(step);
+    int end = step.rows() - drafted + limits.prefillTokens();
+    int scoreEnd = limits.scoreRows() - drafted;
     for (Sequence sequence : running) {
       if (sequence.isSealed()) {
         continue;
@@ -145,15 +145,66 @@ final class Scheduler {
     return step.build();
   }
 
-  private void planDecoding(BatchPlanBuilder step) {
+  /**
+   * The sequences that decode, if the next step has nothing else and there are at most {@code most}
+   * of them; none otherwise.
+   */
+  List<Sequence> onlyDecoding(int most) {
+    List<Sequence> decoding = new ArrayList<>();
+    for (Sequence sequence : running) {
+      if (sequence.isSealed()) {
+        continue;
+      }
+      if (!decodes(sequence) || decoding.size() == most) {
+        return List.of();
+      }
+      decoding.add(sequence);
+    }
+    boolean admits = !waiting.isEmpty() && decoding.size() < limits.rows();
+    return admits ? List.of() : decoding;
+  }
+
+  private static boolean decodes(Sequence sequence) {
+    return sequence.pending() == 1 && !sequence.isSealed() && !sequence.scores();
+  }
+
+  /**
+   * Every row gets its place before any draft does: nobody is put back for a guess.
+   *
+   * @return tokens drafted
+   */
+  private int planDecoding(BatchPlanBuilder step) {
+    running.forEach(sequence -> sequence.trim(pool));
+    List<Sequence> decoding = new ArrayList<>();
     for (int i = 0; i < running.size(); i++) {
-      Sequence sequence = running.get(i);
-      boolean goesOn = sequence.pending() == 1 && !sequence.isSealed() && !sequence.scores();
-      if (goesOn && reserve(sequence)) {
-        step.add(sequence, 1);
-        sequence.advance(sequence.length(), pool);
+      if (decodes(running.get(i)) && reserve(running.get(i))) {
+        decoding.add(running.get(i));
       }
     }
+    int drafted = 0;
+    for (Sequence sequence : decoding) {
+      int[] draft = sequence.takeDraft();
+      draft =
+          Arrays.copyOf(
+              draft, draftRoom(sequence, Math.min(draft.length, limits.scoreRows() - drafted)));
+      if (draft.length > 0) {
+        step.addDrafted(sequence, draft);
+      } else {
+        step.add(sequence, 1);
+      }
+      drafted += draft.length;
+      sequence.advance(sequence.length(), pool);
+    }
+    return drafted;
+  }
+
+  /** How many of {@code wanted} drafted tokens there are blocks for. */
+  private int draftRoom(Sequence sequence, int wanted) {
+    int needed = blocksFor(sequence.length() + wanted);
+    while (sequence.numBlocks() < needed && pool.available() > 0) {
+      sequence.addBlock(pool.take());
+    }
+    return Math.min(wanted, sequence.numBlocks() * pool.blockTokens() - sequence.length());
   }
 
   /** Makes room for one more token; false when the sequence itself had to be put back for it. */

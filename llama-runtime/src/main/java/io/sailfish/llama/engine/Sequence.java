@@ -12,6 +12,8 @@ final class Sequence {
   /** Stands for a token that a queued step is still choosing. */
   static final int UNKNOWN = -1;
 
+  private static final int[] NO_DRAFT = {};
+
   private final int promptLength;
   private final List<int[]> continuations;
   private final boolean greedy;
@@ -28,6 +30,9 @@ final class Sequence {
 
   /** Tokens whose keys and values are in the cache after the steps planned so far. */
   private int computed;
+
+  /** Guesses of the tokens after the newest one, for the next step; never among the tokens. */
+  private int[] draft = NO_DRAFT;
 
   private int[] blocks = new int[4];
   private int numBlocks;
@@ -137,6 +142,23 @@ final class Sequence {
     length++;
   }
 
+  /** Guesses how the sequence goes on after its newest token, which has to be known. */
+  void draft(int[] guesses) {
+    draft = guesses;
+  }
+
+  /** The guesses for the step that is planned now; none are left. */
+  int[] takeDraft() {
+    int[] taken = draft;
+    draft = NO_DRAFT;
+    return taken;
+  }
+
+  /** Notes that the newest token was drafted, and so has its keys and values already. */
+  void confirm() {
+    computed++;
+  }
+
   int computed() {
     return computed;
   }
@@ -202,6 +224,13 @@ final class Sequence {
     blocks[numBlocks++] = block;
   }
 
+  /** Gives back what was taken for drafts and is not needed for tokens. */
+  void trim(BlockPool pool) {
+    while ((numBlocks - 1) * pool.blockTokens() >= reservedTokens()) {
+      pool.release(blocks[--numBlocks]);
+    }
+  }
+
   /** Starts with known blocks, held by this sequence from now on. */
   void adopt(List<Prefix> known, BlockPool pool) {
     for (Prefix prefix : known) {
@@ -254,5 +283,6 @@ final class Sequence {
     readyPrefixes = 0;
     computed = 0;
     continuationComputed = 0;
+    draft = NO_DRAFT;
   }
 }

@@ -75,7 +75,7 @@ final class StepBuffers {
   /** The rows of one pass, filled up with padding to {@code count} of them. */
   void upload(BatchPlan plan, StepPass pass, int count) {
     write(tokenIds, pick(plan.tokenIds(), pass, count, 0));
-    if (pass.kind() == StepPass.Kind.DECODE) {
+    if (pass.kind() == StepPass.Kind.DECODE || pass.isDrafted()) {
       write(sources, pick(plan.sources(), pass, count, PADDING));
     }
     write(positions, pick(plan.positions(), pass, count, PADDING));

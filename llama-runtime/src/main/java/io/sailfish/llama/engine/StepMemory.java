@@ -81,7 +81,8 @@ final class StepMemory {
         prefill,
         Math.min(chunkTokens, prefill),
         runtime.prefixReuse(),
-        stopIds);
+        stopIds,
+        Drafting.of(runtime.speculation(), backend.separatesPrompts()));
   }
 
   private static long contextBytes(EngineConfig config) {

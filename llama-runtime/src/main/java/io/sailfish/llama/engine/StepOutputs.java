@@ -1,5 +1,6 @@
 package io.sailfish.llama.engine;
 
+import io.sailfish.llama.DeviceUse;
 import io.sailfish.llama.RuntimeFailure;
 import io.sailfish.llama.RuntimeFailure.Kind;
 import io.sailfish.llama.engine.GenerationResult.Finish;
@@ -62,7 +63,7 @@ final class StepOutputs {
           scoreFirst(row);
           scored.add(row);
         } else {
-          choose(row, output, part.firstLogit());
+          go(row, plan, i, output);
         }
       }
     }
@@ -81,7 +82,28 @@ final class StepOutputs {
     }
   }
 
-  private void choose(Row row, StepExecutor.Logits output, int index) {
+  /**
+   * One token, and further ones as long as what was drafted is what is chosen: each from the logits
+   * after all tokens before it, as if there were no drafts.
+   */
+  private void go(Row row, BatchPlan plan, int index, StepExecutor.Logits output) {
+    BatchPlan.Part part = plan.parts().get(index);
+    Sequence sequence = row.sequence;
+    int draft = plan.queryStarts()[index] + part.rows() - part.drafts();
+    int accepted = 0;
+    while (choose(row, output, part.firstLogit() + accepted)
+        && accepted < part.drafts()
+        && sequence.token(sequence.known() - 1) == plan.tokenIds()[draft + accepted]) {
+      sequence.confirm();
+      accepted++;
+    }
+    counters.draftedTokens += part.drafts();
+    counters.acceptedTokens += accepted;
+    row.device = row.device.plus(DeviceUse.drafts(part.drafts(), accepted));
+  }
+
+  /** Returns whether the row goes on. */
+  private boolean choose(Row row, StepExecutor.Logits output, int index) {
     Sequence sequence = row.sequence;
     int token;
     if (sequence.greedy()) {
@@ -93,19 +115,20 @@ final class StepOutputs {
     }
     if (token < 0) {
       failNotANumber(row);
-      return;
+      return false;
     }
     counters.outputTokens++;
     if (config.stopIds().contains(token)) {
       ends.finished(row, Finish.STOP);
-      return;
+      return false;
     }
     sequence.append(token);
-    if (row.text != null && row.text.append(token)) {
-      ends.finished(row, Finish.STOP);
-    } else if (isLast(row, sequence.known())) {
-      ends.finished(row, Finish.LENGTH);
+    boolean stopped = row.text != null && row.text.append(token);
+    if (stopped || isLast(row, sequence.known())) {
+      ends.finished(row, stopped ? Finish.STOP : Finish.LENGTH);
+      return false;
     }
+    return true;
   }
 
   /** Whether a row of {@code length} tokens gets no more, whatever they are. */

@@ -20,14 +20,21 @@ record StepPass(Kind kind, int[] rows, int[] logits, int[] logitPlaces) {
     /** Tokens of prompts, and of continuations that are scored. */
     PROMPT,
     /** Tokens of answers that are computed again, several of a sequence. */
-    AGAIN
+    AGAIN,
+    /** Tokens of answers and drafts of those after them, several of a sequence. */
+    DRAFTED
+  }
+
+  boolean isDrafted() {
+    return kind == Kind.DRAFTED;
   }
 
   /**
    * The passes of a step in the order in which they have to run. A token of an answer goes through
    * the operators of decoding also when it is computed again. Decoding rows come first: nobody in
    * the step waits for others' tokens but prompts for prompts. Answers that are computed again come
-   * last, since their own prompts may be in the step.
+   * last, since their own prompts may be in the step. Where there are drafts, all that decodes is
+   * one pass: the weights are read once.
    *
    * @param mostDecoded rows of one decoding pass
    */
@@ -35,16 +42,19 @@ record StepPass(Kind kind, int[] rows, int[] logits, int[] logitPlaces) {
     List<Integer> decode = new ArrayList<>();
     List<Integer> prompt = new ArrayList<>();
     List<Integer> again = new ArrayList<>();
+    boolean drafted = plan.drafts() > 0;
     int row = 0;
-    for (BatchPlan.Part part : plan.parts()) {
+    for (int i = 0; i < plan.parts().size(); i++) {
+      BatchPlan.Part part = plan.parts().get(i);
+      boolean goesOn = drafted ? plan.decodes(i) : part.rows() == 1;
       for (int end = row + part.rows(); row < end; row++) {
         boolean answer =
             part.continuation() < 0 && plan.positions()[row] >= part.sequence().promptLength();
-        (!answer ? prompt : part.rows() == 1 ? decode : again).add(row);
+        (!answer ? prompt : goesOn ? decode : again).add(row);
       }
     }
     List<StepPass> passes = new ArrayList<>();
-    slice(plan, Kind.DECODE, decode, mostDecoded, passes);
+    slice(plan, drafted ? Kind.DRAFTED : Kind.DECODE, decode, mostDecoded, passes);
     slice(plan, Kind.PROMPT, prompt, Integer.MAX_VALUE, passes);
     slice(plan, Kind.AGAIN, again, mostDecoded, passes);
     return passes;

@@ -6,7 +6,7 @@ import io.sailfish.llama.DeviceUse;
  * What a step took of the device.
  *
  * @param rows of the step
- * @param decoding rows of it that go on by one token
+ * @param decoding rows of it that answers go on by, drafted ones included
  * @param nanos from the end of the step before, or from its own start
  * @param floorNanos see {@link StepExecutor#floorNanos}
  * @param kvUse share of the blocks for keys and values that are in use
@@ -19,6 +19,7 @@ record StepUse(int rows, int decoding, long nanos, long floorNanos, double kvUse
       return new DeviceUse(share, 0, 0, 0, kvUse);
     }
     boolean pure = decoding == rows && floorNanos > 0;
-    return new DeviceUse(0, share, pure ? share : 0, pure ? floorNanos / rows : 0, kvUse);
+    long floor = pure ? floorNanos * part.rows() / rows : 0;
+    return new DeviceUse(0, share, pure ? share : 0, floor, kvUse);
   }
 }

@@ -142,7 +142,7 @@ public final class LlamaModel {
     int last = config.layers() - 1;
     promptOps.embed(x, weights.embedding(), step.tokenIds(), rows);
     for (int i = 0; i < last; i++) {
-      layer(promptOps, i, step, rows);
+      layer(promptOps, i, step, rows, true);
       tap.after(i, x);
     }
     keysAndValues(promptOps, last, step, rows);
@@ -154,15 +154,22 @@ public final class LlamaModel {
     return logits;
   }
 
+  /** Computes {@code rows} rows of answers, each of another sequence. */
+  public Tensor decode(StepInputs step, int rows) {
+    return decode(step, rows, false);
+  }
+
   /**
-   * Computes {@code rows} rows that each go on by one token, and the logits of all of them.
+   * Computes {@code rows} rows of answers, and the logits of all of them.
    *
+   * @param shared whether several may be of one sequence, of which the later read what the earlier
+   *     write: then all keys and values of a layer are written before any row attends
    * @return {@code [decodeRows, vocabulary]}, the first {@code rows} rows set, until the next call
    */
-  public Tensor decode(StepInputs step, int rows) {
+  public Tensor decode(StepInputs step, int rows, boolean shared) {
     ops.embed(x, weights.embedding(), step.tokenIds(), rows);
     for (int i = 0; i < config.layers(); i++) {
-      layer(ops, i, step, rows);
+      layer(ops, i, step, rows, shared);
     }
     head(decodeLogits, x, rows);
     return decodeLogits;
@@ -174,12 +181,17 @@ public final class LlamaModel {
   }
 
   /** x += attention(norm(x)) · Wo, x += ffn(norm(x)). */
-  private void layer(Ops ops, int i, StepInputs step, int rows) {
+  private void layer(Ops ops, int i, StepInputs step, int rows, boolean shared) {
     LlamaWeights.Layer w = weights.layers().get(i);
     if (w.qkv() != null) {
-      project(ops, w, rows);
-      AttentionShape shape = config.attention();
-      ops.ropeAttention(attended, qkv, attentions.get(i), step, cache, i, shape, rows);
+      if (shared) {
+        keysAndValues(ops, i, step, rows);
+        attend(ops, i, step, rows);
+      } else {
+        project(ops, w, rows);
+        AttentionShape shape = config.attention();
+        ops.ropeAttention(attended, qkv, attentions.get(i), step, cache, i, shape, rows);
+      }
       addOutput(ops, x, attended, w, rows);
     }
     feedForward(ops, x, w, rows);

@@ -30,9 +30,9 @@ import org.junit.jupiter.api.Timeout;
 
 @Timeout(60)
 class EngineTest {
-  private static final int BLOCK = 4;
-  private static final int CONTEXT = 48;
-  private static final int STOP = 0;
+  static final int BLOCK = 4;
+  static final int CONTEXT = 48;
+  static final int STOP = 0;
 
   @Test
   void anAnswerIsWhatTheModelSaysTokenByToken() {
@@ -363,12 +363,20 @@ class EngineTest {
     }
   }
 
-  /** The answer by definition: one sequence, no cache, no batch. */
   private static int[] expected(int[] prompt, SamplingParams params) {
+    return expected(prompt, params, 1);
+  }
+
+  /**
+   * The answer by definition: one sequence, no cache, no batch.
+   *
+   * @param surprise the model's
+   */
+  static int[] expected(int[] prompt, SamplingParams params, int surprise) {
     Sampler sampler = new Sampler(FakeModel.VOCABULARY);
     Sequence sequence = new Sequence(prompt, List.of());
     while (sequence.length() <= CONTEXT && sequence.length() - prompt.length < params.maxTokens()) {
-      float[] logits = FakeModel.logits(sequence.tokens(), sequence.length());
+      float[] logits = FakeModel.logits(sequence.tokens(), sequence.length(), surprise);
       int token =
           sampler.sample(
               logits, params, sequence.tokens(), sequence.length(), Sampler.hash(prompt));
@@ -394,7 +402,7 @@ class EngineTest {
     return first + rest;
   }
 
-  private static List<GenerationResult> answers(
+  static List<GenerationResult> answers(
       List<GenerationRequest> requests, Engine started, Random random) {
     List<Integer> order = new ArrayList<>(IntStream.range(0, requests.size()).boxed().toList());
     Collections.shuffle(order, random);
@@ -410,7 +418,7 @@ class EngineTest {
     }
   }
 
-  private static List<GenerationRequest> requests(Random random, int count) {
+  static List<GenerationRequest> requests(Random random, int count) {
     List<GenerationRequest> requests = new ArrayList<>();
     int[] shared = tokens(random, random.nextInt(20));
     for (int i = 0; i < count; i++) {
@@ -464,7 +472,7 @@ class EngineTest {
     return Engine.start(model, new LetterTokenizer(), config(cap, blocks, reuse));
   }
 
-  private static EngineConfig config(int cap, int blocks, boolean reuse) {
+  static EngineConfig config(int cap, int blocks, boolean reuse) {
     return new EngineConfig(
         "fake", cap, "test", CONTEXT, blocks, BLOCK, 1, 16, 16, reuse, Set.of(STOP));
   }

@@ -30,6 +30,9 @@ final class FakeModel implements StepExecutor {
   /** Steps wait for it. */
   volatile CountDownLatch gate = new CountDownLatch(0);
 
+  /** See {@link #logits(int[], int, int)}. */
+  int surprise = 1;
+
   /** A row whose newest token is this has NaN logits. */
   int poison = NOTHING;
 
@@ -41,11 +44,28 @@ final class FakeModel implements StepExecutor {
 
   /** Logits after these tokens, straight from the definition. */
   static float[] logits(int[] tokens, int length) {
+    return logits(tokens, length, 1);
+  }
+
+  /**
+   * The same where the model mostly goes round in circles: 10, 11 .. 15, 10.
+   *
+   * @param surprise one token in so many does not; 0 = none, 1 = all
+   */
+  static float[] logits(int[] tokens, int length, int surprise) {
     long hash = 17;
     for (int i = 0; i < length; i++) {
       hash = fold(hash, tokens[i]);
     }
-    return logits(hash);
+    return logits(hash, tokens[length - 1], surprise);
+  }
+
+  private static float[] logits(long hash, int newest, int surprise) {
+    float[] logits = logits(hash);
+    if (surprise == 0 || (hash >>> 20) % surprise != 0) {
+      logits[10 + (newest + 3) % 6] += 9;
+    }
+    return logits;
   }
 
   @Override
@@ -112,7 +132,7 @@ final class FakeModel implements StepExecutor {
       token = slots[block * blockTokens + position % blockTokens];
       hash = fold(hash, token);
     }
-    float[] logits = logits(hash);
+    float[] logits = logits(hash, token, surprise);
     if (token == poison) {
       logits[3] = Float.NaN;
     }

@@ -39,9 +39,20 @@ class SameAnswerTest {
    * @param threads of the CPU backend, 0 for a card
    */
   private record Setup(
-      int cap, int blocks, int prefill, boolean reuse, int threads, int order, String model) {
+      int cap,
+      int blocks,
+      int prefill,
+      boolean reuse,
+      int threads,
+      int order,
+      String model,
+      Drafting drafting) {
     static Setup cpu(int cap, int blocks, int prefill, boolean reuse, int threads, int order) {
-      return new Setup(cap, blocks, prefill, reuse, threads, order, "llama3");
+      return new Setup(cap, blocks, prefill, reuse, threads, order, "llama3", Drafting.OFF);
+    }
+
+    Setup with(Drafting other) {
+      return new Setup(cap, blocks, prefill, reuse, threads, order, model, other);
     }
   }
 
@@ -57,7 +68,12 @@ class SameAnswerTest {
             Setup.cpu(32, ENOUGH, 128, false, 2, 4),
             Setup.cpu(5, ENOUGH, 16, true, 1, 5),
             Setup.cpu(32, TIGHT, 64, true, 2, 6),
-            Setup.cpu(8, TIGHT, 128, false, 2, 7)));
+            Setup.cpu(8, TIGHT, 128, false, 2, 7),
+            Setup.cpu(1, ENOUGH, 64, false, 2, 0).with(Drafting.ALWAYS),
+            Setup.cpu(7, ENOUGH, 64, true, 2, 1).with(Drafting.ALWAYS),
+            Setup.cpu(32, ENOUGH, 256, true, 1, 2).with(Drafting.ALWAYS),
+            Setup.cpu(32, ENOUGH, 256, true, 2, 3).with(Drafting.ON),
+            Setup.cpu(8, TIGHT, 64, true, 2, 4).with(Drafting.ALWAYS)));
   }
 
   /** Dense, packed and table weights, families of their own; batches of every kind of tile. */
@@ -78,12 +94,17 @@ class SameAnswerTest {
     CudaAvailability availability = CudaDevice.availability();
     assumeTrue(availability.available(), availability.reason());
     List<Setup> setups = new ArrayList<>();
-    setups.add(new Setup(1, ENOUGH, 64, false, 0, 0, model));
+    setups.add(new Setup(1, ENOUGH, 64, false, 0, 0, model, Drafting.OFF));
     for (int cap : new int[] {1, 7, 16, 32, 256}) {
-      setups.add(new Setup(cap, 40 * TIGHT, cap < 16 ? 64 : 4096, cap != 16, 0, cap, model));
+      int prefill = cap < 16 ? 64 : 4096;
+      Setup setup = new Setup(cap, 40 * TIGHT, prefill, cap != 16, 0, cap, model, Drafting.OFF);
+      setups.add(setup);
+      setups.add(setup.with(Drafting.ALWAYS));
     }
-    setups.add(new Setup(32, TIGHT, 64, true, 0, 6, model));
-    setups.add(new Setup(256, 4 * TIGHT, 128, false, 0, 7, model));
+    setups.add(new Setup(32, 40 * TIGHT, 4096, true, 0, 5, model, Drafting.ON));
+    setups.add(new Setup(32, TIGHT, 64, true, 0, 6, model, Drafting.OFF));
+    setups.add(new Setup(32, TIGHT, 64, true, 0, 6, model, Drafting.ALWAYS));
+    setups.add(new Setup(256, 4 * TIGHT, 128, false, 0, 7, model, Drafting.OFF));
     assertSameAnswers(requests(120), setups);
   }
 
@@ -108,6 +129,8 @@ class SameAnswerTest {
       List<String> answers = Arrays.stream(tickets).map(t -> bits(t.join())).toList();
       if (setup.blocks() == TIGHT) {
         assertTrue(engine.metrics().preemptions() > 0, "rows are put back");
+      } else if (setup.drafting() == Drafting.ALWAYS) {
+        assertTrue(engine.metrics().draftedTokens() > 0, "there is something to draft from");
       }
       return answers;
     }
@@ -125,15 +148,21 @@ class SameAnswerTest {
     List<GenerationRequest> requests = new ArrayList<>();
     for (int i = 0; i < count; i++) {
       int[] own = tokens(random, 1 + random.nextInt(70));
+      for (int j = 9; i % 2 == 0 && j < own.length; j++) {
+        own[j] = own[j - 9];
+      }
       int[] prompt = IntStream.concat(IntStream.of(shared), IntStream.of(own)).toArray();
       int most = 1 + random.nextInt(30);
       if (i % 3 == 0) {
         requests.add(GenerationRequest.generate(prompt, SamplingParams.greedy(most)));
       } else if (i % 3 == 1) {
         int topK = i % 2 * 20;
+        float temperature = i % 2 == 0 ? 0.3f : 1.2f; // some repeat themselves, so that drafts help
+        float penalty = i % 2 == 0 ? 1f : 1.1f;
         requests.add(
             GenerationRequest.generate(
-                prompt, new SamplingParams(most, 1.2f, topK, 0.9f, 0f, 1.1f, i, List.of())));
+                prompt,
+                new SamplingParams(most, temperature, topK, 0.9f, 0f, penalty, i, List.of())));
       } else {
         requests.add(
             GenerationRequest.score(
@@ -161,7 +190,8 @@ class SameAnswerTest {
             setup.prefill(),
             backend.promptCut(),
             setup.reuse(),
-            Set.of());
+            Set.of(),
+            setup.drafting());
     try (Checkpoint checkpoint = Checkpoints.open(Golden.model(setup.model()))) {
       LlamaWeights weights = LlamaWeights.load(checkpoint, backend);
       return Engine.start(

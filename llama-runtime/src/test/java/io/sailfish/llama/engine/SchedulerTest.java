@@ -178,6 +178,95 @@ class SchedulerTest {
     assertEquals(16, second.reusedTokens(), "what was computed before is kept");
   }
 
+  @Test
+  void aDraftIsComputedWithTheNewestTokenAndAllOfItsLogits() {
+    Sequence drafted = sequence(0, 6);
+    Sequence other = sequence(1, 2);
+    decode(scheduler, drafted, other);
+    drafted.draft(new int[] {40, 41, 42});
+    BatchPlan plan = scheduler.plan();
+    assertEquals(List.of(4, 1), rowsOf(plan));
+    assertEquals(List.of(7, 40, 41, 42, 7), Arrays.stream(plan.tokenIds()).boxed().toList());
+    assertEquals(List.of(6, 7, 8, 9, 2), Arrays.stream(plan.positions()).boxed().toList());
+    assertEquals(List.of(0, 1, 2, 3, 4), Arrays.stream(plan.logitRows()).boxed().toList());
+    assertEquals(3, plan.drafts());
+    assertTrue(plan.decodes(0) && plan.decodes(1));
+    assertEquals(7, drafted.computed(), "drafts count when they are confirmed");
+    drafted.append(40);
+    drafted.confirm();
+    drafted.append(50);
+    other.append(1);
+    BatchPlan next = scheduler.plan();
+    assertEquals(List.of(1, 1), rowsOf(next), "a draft is for one step");
+    assertEquals(List.of(50, 1), Arrays.stream(next.tokenIds()).boxed().toList());
+    assertEquals(List.of(8, 3), Arrays.stream(next.positions()).boxed().toList());
+  }
+
+  @Test
+  void draftsShareTheLogitRowsOfAStep() {
+    Sequence first = sequence(0, 3);
+    Sequence second = sequence(1, 3);
+    decode(scheduler, first, second);
+    first.draft(prompt(5, 6));
+    second.draft(prompt(6, 6));
+    assertEquals(List.of(7, 3), rowsOf(scheduler.plan()), "8 beside one for each row");
+  }
+
+  @Test
+  void aDraftTakesWhatBlocksThereAreAndGivesThemBack() {
+    BlockPool small = new BlockPool(5, BLOCK, true);
+    Scheduler tight = new Scheduler(new Scheduler.Limits(4, 16, 8, 8), small);
+    Sequence old = sequence(0, 7);
+    Sequence young = sequence(1, 7);
+    decode(tight, old, young);
+    old.draft(prompt(5, 8));
+    young.draft(prompt(6, 8));
+    assertEquals(List.of(5, 1), rowsOf(tight.plan()), "one free block, for four tokens");
+    assertEquals(0, small.available());
+    assertEquals(0, tight.preemptions(), "nobody is put back for a draft");
+    old.append(20);
+    young.append(30);
+    old.draft(prompt(5, 8));
+    BatchPlan plan = tight.plan();
+    assertEquals(1, tight.preemptions(), "the youngest went back for its own token's block");
+    assertEquals(List.of(9), rowsOf(plan), "and left two");
+    tight.remove(old);
+    tight.remove(young);
+    assertEquals(5, small.available());
+  }
+
+  @Test
+  void refusedTokensAreNeverPartOfAPrefix() {
+    Sequence first = sequence(0, 6);
+    decode(scheduler, first);
+    first.draft(new int[] {8, 9, 10, 11, 12});
+    scheduler.plan();
+    first.append(8);
+    first.confirm();
+    first.append(20); // instead of 9
+    scheduler.plan();
+    scheduler.remove(first);
+    // Known are tokens 0-3 and 4, 5, 7, 8; what was refused was never known.
+    Sequence refused = new Sequence(concat(prompt(0, 6), 7, 8, 9, 10, 11, 12, 1), List.of());
+    Sequence chosen = new Sequence(concat(prompt(0, 6), 7, 8, 20, 21), List.of());
+    scheduler.add(refused);
+    scheduler.add(chosen);
+    scheduler.plan();
+    assertEquals(8, refused.reusedTokens());
+    assertEquals(8, chosen.reusedTokens());
+  }
+
+  /** Brings sequences to where they go on by their next token, a 7. */
+  private static void decode(Scheduler scheduler, Sequence... sequences) {
+    for (Sequence sequence : sequences) {
+      scheduler.add(sequence);
+    }
+    scheduler.plan();
+    for (Sequence sequence : sequences) {
+      sequence.append(7);
+    }
+  }
+
   private static Sequence sequence(int seed, int length) {
     return new Sequence(prompt(seed, length), List.of());
   }

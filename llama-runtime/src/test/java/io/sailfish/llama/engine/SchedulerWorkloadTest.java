@@ -40,6 +40,10 @@ class SchedulerWorkloadTest {
         scheduler.add(sequence);
         arrivals--;
       }
+      for (Sequence sequence : scheduler.onlyDecoding(limits.rows())) {
+        sequence.draft(
+            new int[random.nextInt(Math.max(1, Math.min(9, CONTEXT - sequence.length())))]);
+      }
       BatchPlan plan = scheduler.plan();
       assertEquals(alive.isEmpty(), plan.isEmpty());
       if (!plan.isEmpty()) {
@@ -62,7 +66,7 @@ class SchedulerWorkloadTest {
       boolean scored =
           sequence.scores() && (sequence.nextContinuation() == sequence.continuations().size());
       boolean cancelled = random.nextInt(60) == 0;
-      boolean full = sequence.length() == CONTEXT;
+      boolean full = sequence.length() >= CONTEXT;
       boolean generated = part.logits() > 0 && !sequence.scores();
       if (!alive.contains(sequence)) {
         continue;
@@ -71,6 +75,10 @@ class SchedulerWorkloadTest {
         scheduler.remove(sequence);
         alive.remove(sequence);
       } else if (generated) {
+        for (int accepted = random.nextInt(1 + part.drafts()); accepted > 0; accepted--) {
+          sequence.append(0);
+          sequence.confirm();
+        }
         sequence.append(random.nextInt(3));
       }
     }

@@ -115,6 +115,18 @@ public final class SailfishConf {
           .doc("Whether a beginning that prompts share is computed once.")
           .startup("true");
 
+  public static final ConfEntry<String> SPECULATION =
+      ConfEntry.text(PREFIX + "engine.speculation")
+          .doc(
+              "Whether the engine guesses how an answer goes on where its newest tokens stood"
+                  + " before, in the prompt or the answer, and computes several tokens in a step."
+                  + " Answers are the same. `on`: as long as it pays, measured while it runs."
+                  + " `auto`: on for a CPU, off for a GPU. `always`: wherever there is something to"
+                  + " guess from, for checks.")
+          .check(
+              List.of("auto", "on", "always", "off")::contains, "must be auto, on, always or off")
+          .startup("auto");
+
   public static final ConfEntry<String> TIMELINE_DIR =
       ConfEntry.text(PREFIX + "engine.timelineDir")
           .doc(
@@ -193,6 +205,7 @@ public final class SailfishConf {
           CONTEXT_TOKENS,
           PREFILL_CHUNK,
           PREFIX_REUSE,
+          SPECULATION,
           TIMELINE_DIR,
           ARROW_BYTES,
           CACHE_DIR,
@@ -300,7 +313,8 @@ public final class SailfishConf {
         templateTime,
         backend.card(),
         backend.memoryFraction(),
-        value(TIMELINE_DIR).isBlank() ? null : value(TIMELINE_DIR));
+        value(TIMELINE_DIR).isBlank() ? null : value(TIMELINE_DIR),
+        value(SPECULATION));
   }
 
   /**

@@ -32,6 +32,8 @@ public final class ModelMetrics implements Serializable {
   private final SQLMetric answerTime;
   private final SQLMetric floorShare;
   private final SQLMetric kvUse;
+  private final SQLMetric draftedTokens;
+  private final SQLMetric acceptedTokens;
 
   private transient long startNanos;
   private transient long tokens;
@@ -56,6 +58,8 @@ public final class ModelMetrics implements Serializable {
     answerTime = metrics.apply("answerTime");
     floorShare = metrics.apply("floorShare");
     kvUse = metrics.apply("kvUse");
+    draftedTokens = metrics.apply("draftedTokens");
+    acceptedTokens = metrics.apply("acceptedTokens");
   }
 
   public static ModelMetrics of(scala.collection.immutable.Map<String, SQLMetric> metrics) {
@@ -83,6 +87,8 @@ public final class ModelMetrics implements Serializable {
     metrics.put(
         "floorShare", SQLMetrics.createAverageMetric(sc, "share of the memory floor, percent"));
     metrics.put("kvUse", SQLMetrics.createAverageMetric(sc, "keys and values in use, percent"));
+    metrics.put("draftedTokens", SQLMetrics.createMetric(sc, "guessed output tokens"));
+    metrics.put("acceptedTokens", SQLMetrics.createMetric(sc, "of them right"));
     return metrics;
   }
 
@@ -110,6 +116,8 @@ public final class ModelMetrics implements Serializable {
     deviceTime.add(usage.device().promptNanos() + usage.device().answerNanos());
     promptTime.add(usage.device().promptNanos());
     answerTime.add(usage.device().answerNanos());
+    draftedTokens.add(usage.device().draftedTokens());
+    acceptedTokens.add(usage.device().acceptedTokens());
     device = device.plus(usage.device());
     tokens += usage.promptTokens() + usage.outputTokens();
     steps += usage.steps();

@@ -38,6 +38,7 @@ class SailfishConfTest {
     Map<String, String> given = new HashMap<>();
     given.put("spark.sailfish.gpu.memoryFraction", "0.25");
     given.put("spark.sailfish.engine.timelineDir", "/tmp/steps");
+    given.put("spark.sailfish.engine.speculation", "on");
     given.putAll(
         Map.of(
             "spark.sailfish.model.chatTemplate", "{{ messages }}",
@@ -64,7 +65,8 @@ class SailfishConfTest {
             "2026-01-02T03:04:05Z",
             "GPU-7",
             0.25,
-            "/tmp/steps"),
+            "/tmp/steps",
+            "on"),
         conf.runtimeConfig(conf.backend("cpu", "GPU-7"), "2026-01-02T03:04:05Z"));
   }
 

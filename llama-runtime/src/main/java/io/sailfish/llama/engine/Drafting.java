@@ -1,0 +1,32 @@
+package io.sailfish.llama.engine;
+
+import io.sailfish.llama.RuntimeFailure;
+import io.sailfish.llama.RuntimeFailure.Kind;
+
+/** Whether an engine guesses how rows go on (docs/adr/0012). The answers are the same. */
+public enum Drafting {
+  /** It does not. */
+  OFF,
+  /** While it makes answers faster, as measured. */
+  ON,
+  /** Wherever there is anything to guess from, whether that pays or not: for checks. */
+  ALWAYS;
+
+  static final String KEY = "spark.sailfish.engine.speculation";
+
+  /**
+   * @param setting {@code auto}, {@code on}, {@code always} or {@code off}
+   * @param card whether a card computes: what drafts gain there has not been measured yet
+   */
+  static Drafting of(String setting, boolean card) {
+    return switch (setting) {
+      case "auto" -> card ? OFF : ON;
+      case "on" -> ON;
+      case "always" -> ALWAYS;
+      case "off" -> OFF;
+      default ->
+          throw new RuntimeFailure(
+              Kind.USER, KEY + "=" + setting + " must be auto, on, always or off", null);
+    };
+  }
+}

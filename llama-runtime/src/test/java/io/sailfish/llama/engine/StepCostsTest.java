@@ -1,0 +1,58 @@
+package io.sailfish.llama.engine;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import org.junit.jupiter.api.Test;
+
+class StepCostsTest {
+  private final StepCosts costs = new StepCosts(64);
+
+  @Test
+  void betweenMeasurementsLiesALineAndBeyondThemItGoesOn() {
+    assertEquals(5, costs.nanos(3, 1, 5), "nothing is known");
+    costs.note(2, 100, 1);
+    assertEquals(100, costs.nanos(1, 1, 5));
+    assertEquals(100, costs.nanos(9, 1, 5), "flat, so that it is tried");
+    costs.note(6, 140, 1);
+    assertEquals(100, costs.nanos(1, 1, 5));
+    assertEquals(120, costs.nanos(4, 1, 5));
+    assertEquals(140, costs.nanos(6, 1, 5));
+    assertEquals(180, costs.nanos(10, 1, 5));
+    costs.note(7, 90, 1);
+    assertEquals(90, costs.nanos(10, 1, 5), "more rows are never cheaper");
+  }
+
+  @Test
+  void aMeasurementCountsForAWhileThatGrowsWithTheirNumber() {
+    costs.note(4, 100, 1);
+    assertTrue(costs.knows(4, 33));
+    assertFalse(costs.knows(4, 34));
+    costs.note(4, 300, 34);
+    assertEquals(300, costs.nanos(4, 34, 5), "what it was before no longer counts");
+    assertTrue(costs.knows(4, 34 + 64));
+    assertFalse(costs.knows(4, 34 + 65));
+    for (int step = 100; step < 200; step++) {
+      costs.note(4, 300, step);
+    }
+    assertTrue(costs.knows(4, 199 + 512));
+    assertFalse(costs.knows(4, 199 + 513));
+  }
+
+  @Test
+  void oneDelayedStepChangesLittle() {
+    for (int step = 1; step < 20; step++) {
+      costs.note(4, 100, step);
+    }
+    costs.note(4, 1_000_000, 20);
+    assertEquals(120, costs.nanos(4, 20, 5), 1e-9);
+  }
+
+  @Test
+  void moreRowsThanAreKeptAreLeftOut() {
+    costs.note(65, 100, 1);
+    assertFalse(costs.knows(65, 1));
+    assertEquals(5, costs.nanos(65, 1, 5));
+  }
+}
