@@ -302,13 +302,7 @@ public final class Engine implements AutoCloseable {
     BatchPlan plan = step.plan();
     counters.step(plan, step.decoding(), executed - begun);
     settledNanos = executed;
-    StepUse use =
-        new StepUse(
-            plan.rows(),
-            step.decoding(),
-            executed - begun,
-            step.decoding() == plan.rows() ? executor.floorNanos(plan) : 0,
-            scheduler.kvUse());
+    StepUse use = step.use(executed - begun, executor, scheduler.kvUse());
     outputs.apply(plan, step.output(), use);
     long end = System.nanoTime();
     counters.samplingNanos += end - executed;

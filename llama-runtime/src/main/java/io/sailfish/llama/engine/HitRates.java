@@ -7,9 +7,13 @@ final class HitRates {
   /** Nothing is known at first. */
   private static final double START = 0.5;
 
-  private final double[] rates;
+  /** The start counts as so many observations. */
+  private static final int START_COUNTS = 2;
 
-  /** What the newest observation counts. */
+  private final double[] rates;
+  private final int[] seen = new int[DraftIndex.MOST + 1];
+
+  /** What the newest observation counts at least; the first ones count more. */
   private final double newest;
 
   HitRates(double newest) {
@@ -18,14 +22,18 @@ final class HitRates {
     Arrays.fill(rates, START);
   }
 
-  /** Starts with what another one knows. */
+  /**
+   * Starts with what another one knows, but no better than if nothing were known: a few hits make
+   * that up, while wrong guesses cost time.
+   */
   HitRates(double newest, HitRates known) {
     this.newest = newest;
-    this.rates = known.rates.clone();
+    this.rates = Arrays.stream(known.rates).map(rate -> Math.min(START, rate)).toArray();
   }
 
   void note(int matched, boolean hit) {
-    rates[matched] += newest * ((hit ? 1 : 0) - rates[matched]);
+    double weight = Math.max(newest, 1.0 / (++seen[matched] + START_COUNTS));
+    rates[matched] += weight * ((hit ? 1 : 0) - rates[matched]);
   }
 
   /**

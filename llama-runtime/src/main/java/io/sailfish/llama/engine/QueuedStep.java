@@ -12,4 +12,10 @@ record QueuedStep(
     StepExecutor.Logits output,
     int decoding,
     long startNanos,
-    boolean settleAtOnce) {}
+    boolean settleAtOnce) {
+  /** What it took of the device. */
+  StepUse use(long nanos, StepExecutor executor, double kvUse) {
+    long floor = decoding == plan.rows() ? executor.floorNanos(plan) : 0;
+    return new StepUse(plan.rows(), decoding, nanos, floor, kvUse);
+  }
+}

@@ -112,11 +112,13 @@ final class Speculation {
     if (!plain.knows(rows, step)) {
       return new int[rows]; // a step without drafts has to be measured first
     }
-    double without = plain.nanos(rows, step, 0);
+    double without = plain.nanos(rows, step);
+    boolean measured = drafted.knowsAny(step);
     return DraftLengths.best(
         guesses.stream().map(Guess::chances).toList(),
         most,
         without,
-        count -> drafted.nanos(count, step, without));
+        count ->
+            measured ? drafted.nanos(count, step) : StepCosts.guess(without, count - rows));
   }
 }

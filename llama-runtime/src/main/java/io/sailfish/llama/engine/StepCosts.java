@@ -16,6 +16,9 @@ final class StepCosts {
 
   private static final int COUNTS_LONGEST = 512;
 
+  /** Share of a step that a further row is thought to cost before any was measured: tried early. */
+  private static final double ROW = 1.0 / 16;
+
   private final double[] nanos;
   private final int[] samples;
   private final long[] lastStep;
@@ -53,24 +56,31 @@ final class StepCosts {
   }
 
   /**
-   * Between measured numbers of rows the line between them; beyond the largest the line through the
-   * last two, which is flat where there is only one, so that more rows are tried.
-   *
-   * @param otherwise where no number of rows is known
+   * Between measured numbers of rows the line between them, beyond the largest the line through the
+   * last two; where there are none to draw it through, a row costs little, so that more are tried.
    */
-  double nanos(int rows, long step, double otherwise) {
+  double nanos(int rows, long step) {
     int below = nearest(rows, -1, step);
     int above = nearest(rows, 1, step);
     if (below < 0) {
-      return above < 0 ? otherwise : nanos[above];
+      return nanos[above];
     }
     if (above < 0) {
       int before = nearest(below - 1, -1, step);
       return before < 0
-          ? nanos[below]
+          ? guess(nanos[below], rows - below)
           : Math.max(nanos[below], onLine(before, below, rows)); // more rows are never cheaper
     }
     return below == above ? nanos[below] : onLine(below, above, rows);
+  }
+
+  /** Of a step with {@code more} rows than one that took {@code nanos}. */
+  static double guess(double nanos, int more) {
+    return nanos * (1 + more * ROW);
+  }
+
+  boolean knowsAny(long step) {
+    return nearest(nanos.length - 1, -1, step) > 0;
   }
 
   private double onLine(int a, int b, int rows) {

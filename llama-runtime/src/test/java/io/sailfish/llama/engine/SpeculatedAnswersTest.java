@@ -26,7 +26,7 @@ class SpeculatedAnswersTest {
 
   @Test
   void randomWorkloadsGiveTheSameAnswers() {
-    Totals totals = randomWorkloads(model -> model, Drafting.ALWAYS);
+    Totals totals = randomWorkloads(model -> model, Drafting.ALWAYS, 500);
     assertTrue(totals.preempted > 100, totals.toString());
     assertTrue(totals.accepted > 3_000, totals.toString());
     assertTrue(totals.drafted > 2 * totals.accepted, "many are refused: " + totals);
@@ -41,7 +41,8 @@ class SpeculatedAnswersTest {
               models.add(new AheadModel(model));
               return models.get(models.size() - 1);
             },
-            Drafting.ALWAYS);
+            Drafting.ALWAYS,
+            500);
     assertTrue(totals.accepted > 3_000, totals.toString());
     assertTrue(models.stream().anyMatch(model -> model.takenAhead > 0), "and is ahead at times");
   }
@@ -49,8 +50,8 @@ class SpeculatedAnswersTest {
   /** When drafts are made depends on times here, which are what they are. */
   @Test
   void soTheyDoWhereOnlyWhatPaysIsDrafted() {
-    randomWorkloads(model -> model, Drafting.ON);
-    randomWorkloads(AheadModel::new, Drafting.ON);
+    randomWorkloads(model -> model, Drafting.ON, 150);
+    randomWorkloads(AheadModel::new, Drafting.ON, 150);
   }
 
   private record Totals(long drafted, long accepted, long preempted) {
@@ -63,9 +64,9 @@ class SpeculatedAnswersTest {
   }
 
   private static Totals randomWorkloads(
-      Function<FakeModel, StepExecutor> device, Drafting drafting) {
+      Function<FakeModel, StepExecutor> device, Drafting drafting, int seeds) {
     Totals totals = new Totals(0, 0, 0);
-    for (int seed = 0; seed < 500; seed++) {
+    for (int seed = 0; seed < seeds; seed++) {
       Random random = new Random(seed);
       List<GenerationRequest> requests = EngineTest.requests(random, 1 + random.nextInt(12));
       int cap = random.nextBoolean() ? 1 + random.nextInt(8) : 64;

@@ -11,17 +11,17 @@ class StepCostsTest {
 
   @Test
   void betweenMeasurementsLiesALineAndBeyondThemItGoesOn() {
-    assertEquals(5, costs.nanos(3, 1, 5), "nothing is known");
+    assertFalse(costs.knowsAny(1));
     costs.note(2, 100, 1);
-    assertEquals(100, costs.nanos(1, 1, 5));
-    assertEquals(100, costs.nanos(9, 1, 5), "flat, so that it is tried");
+    assertEquals(100, costs.nanos(1, 1));
+    assertEquals(100 * (1 + 7 / 16.0), costs.nanos(9, 1), 1e-9, "cheap, so that it is tried");
     costs.note(6, 140, 1);
-    assertEquals(100, costs.nanos(1, 1, 5));
-    assertEquals(120, costs.nanos(4, 1, 5));
-    assertEquals(140, costs.nanos(6, 1, 5));
-    assertEquals(180, costs.nanos(10, 1, 5));
+    assertEquals(100, costs.nanos(1, 1));
+    assertEquals(120, costs.nanos(4, 1));
+    assertEquals(140, costs.nanos(6, 1));
+    assertEquals(180, costs.nanos(10, 1));
     costs.note(7, 90, 1);
-    assertEquals(90, costs.nanos(10, 1, 5), "more rows are never cheaper");
+    assertEquals(90, costs.nanos(10, 1), "more rows are never cheaper");
   }
 
   @Test
@@ -30,7 +30,7 @@ class StepCostsTest {
     assertTrue(costs.knows(4, 33));
     assertFalse(costs.knows(4, 34));
     costs.note(4, 300, 34);
-    assertEquals(300, costs.nanos(4, 34, 5), "what it was before no longer counts");
+    assertEquals(300, costs.nanos(4, 34), "what it was before no longer counts");
     assertTrue(costs.knows(4, 34 + 64));
     assertFalse(costs.knows(4, 34 + 65));
     for (int step = 100; step < 200; step++) {
@@ -46,13 +46,13 @@ class StepCostsTest {
       costs.note(4, 100, step);
     }
     costs.note(4, 1_000_000, 20);
-    assertEquals(120, costs.nanos(4, 20, 5), 1e-9);
+    assertEquals(120, costs.nanos(4, 20), 1e-9);
   }
 
   @Test
   void moreRowsThanAreKeptAreLeftOut() {
     costs.note(65, 100, 1);
     assertFalse(costs.knows(65, 1));
-    assertEquals(5, costs.nanos(65, 1, 5));
+    assertFalse(costs.knowsAny(1));
   }
 }
