@@ -118,7 +118,6 @@ final class Speculation {
         guesses.stream().map(Guess::chances).toList(),
         most,
         without,
-        count ->
-            measured ? drafted.nanos(count, step) : StepCosts.guess(without, count - rows));
+        count -> measured ? drafted.nanos(count, step) : StepCosts.guess(without, count - rows));
   }
 }

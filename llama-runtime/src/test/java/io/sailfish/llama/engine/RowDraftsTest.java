@@ -17,7 +17,7 @@ class RowDraftsTest {
     Sequence copies = new Sequence(new int[] {1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2}, List.of());
     drafts.follow(copies);
     assertArrayEquals(new int[] {3, 4, 5}, drafts.draft(3, Set.of()));
-    assertArrayEquals(new double[] {0.5, 0.25, 0.125}, drafts.chances(3), 1e-9);
+    assertArrayEquals(new double[] {0.3, 0.09, 0.027}, drafts.chances(3), 1e-9);
     for (int token = 3; token < 9; token++) {
       copies.append(token);
     }
@@ -40,13 +40,13 @@ class RowDraftsTest {
     assertTrue(next.chances(1)[0] < 0.1);
     next = new RowDrafts(all);
     next.follow(new Sequence(new int[] {1, 2, 3, 4, 1, 2, 3}, List.of()));
-    assertEquals(0.5, next.chances(1)[0]);
+    assertEquals(0.3, next.chances(1)[0]);
   }
 
   @Test
   void aPromptThatRepeatsItselfSaysNothingOfTheAnswer() {
     drafts.follow(new Sequence(new int[] {1, 2, 1, 2, 1, 2, 1, 2, 1, 2}, List.of()));
-    assertEquals(0.5, drafts.chances(1)[0]);
+    assertEquals(0.3, drafts.chances(1)[0]);
   }
 
   @Test
