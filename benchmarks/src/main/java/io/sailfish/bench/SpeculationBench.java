@@ -25,6 +25,7 @@ public final class SpeculationBench {
 
   /** A row alone takes little time and shows losses best. */
   private static final int TURNS_ALONE = 5;
+
   private static final int[] BATCHES = {1, 16};
 
   /** Answers of a measurement: long enough for a batch of one. */

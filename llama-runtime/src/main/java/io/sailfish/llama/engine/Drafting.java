@@ -16,14 +16,12 @@ public enum Drafting {
 
   /**
    * @param setting {@code auto}, {@code on}, {@code always} or {@code off}
-   * @param card whether a card computes: what drafts gain there has not been measured yet
    */
-  static Drafting of(String setting, boolean card) {
+  static Drafting of(String setting) {
     return switch (setting) {
-      case "auto" -> card ? OFF : ON;
       case "on" -> ON;
       case "always" -> ALWAYS;
-      case "off" -> OFF;
+      case "auto", "off" -> OFF;
       default ->
           throw new RuntimeFailure(
               Kind.USER, KEY + "=" + setting + " must be auto, on, always or off", null);

@@ -4,7 +4,9 @@ import java.util.Arrays;
 
 /** How often the token that a {@link DraftIndex} expects comes, by the length of the run found. */
 final class HitRates {
-  /** Before anything is known: too little to pay where rows have a price, until a guess was right. */
+  /**
+   * Before anything is known: too little to pay where rows have a price, until a guess was right.
+   */
   private static final double START = 0.3;
 
   /** The start counts as so many observations. */

@@ -82,7 +82,7 @@ final class StepMemory {
         Math.min(chunkTokens, prefill),
         runtime.prefixReuse(),
         stopIds,
-        Drafting.of(runtime.speculation(), backend.separatesPrompts()));
+        Drafting.of(runtime.speculation()));
   }
 
   private static long contextBytes(EngineConfig config) {

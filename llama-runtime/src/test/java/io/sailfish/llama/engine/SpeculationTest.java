@@ -79,10 +79,9 @@ class SpeculationTest {
 
   @Test
   void aSettingThatThereIsNotIsRefused() {
-    assertEquals(Drafting.ON, Drafting.of("auto", false));
-    assertEquals(Drafting.OFF, Drafting.of("auto", true));
-    assertEquals(Drafting.ON, Drafting.of("on", true));
-    RuntimeFailure failure = assertThrows(RuntimeFailure.class, () -> Drafting.of("yes", false));
+    assertEquals(Drafting.OFF, Drafting.of("auto"));
+    assertEquals(Drafting.ON, Drafting.of("on"));
+    RuntimeFailure failure = assertThrows(RuntimeFailure.class, () -> Drafting.of("yes"));
     assertTrue(failure.getMessage().contains("spark.sailfish.engine.speculation=yes"));
   }
 

@@ -121,8 +121,8 @@ public final class SailfishConf {
               "Whether the engine guesses how an answer goes on where its newest tokens stood"
                   + " before, in the prompt or the answer, and computes several tokens in a step."
                   + " Answers are the same. `on`: as long as it pays, measured while it runs."
-                  + " `auto`: on for a CPU, off for a GPU. `always`: wherever there is something to"
-                  + " guess from, for checks.")
+                  + " `auto`: on where that has been measured to gain (gpu.md). `always`: wherever"
+                  + " there is something to guess from, for checks.")
           .check(
               List.of("auto", "on", "always", "off")::contains, "must be auto, on, always or off")
           .startup("auto");
