@@ -4,6 +4,7 @@ import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import org.apache.spark.serializer.KryoSerializer;
 import org.apache.spark.sql.SparkSession;
 
 /** Spark sessions for tests; one at a time in a JVM. */
@@ -44,6 +45,17 @@ public final class Sessions {
     session.stop();
     SparkSession.clearActiveSession();
     SparkSession.clearDefaultSession();
+  }
+
+  /** A session that takes nothing over the wire but what our registrator names. */
+  public static SparkSession.Builder strictKryo(String master, String name) {
+    return SparkSession.builder()
+        .master(master)
+        .appName(name)
+        .config("spark.ui.enabled", "false")
+        .config("spark.serializer", KryoSerializer.class.getName())
+        .config("spark.kryo.registrationRequired", "true")
+        .config("spark.kryo.registrator", SailfishKryoRegistrator.class.getName());
   }
 
   /** The folder that a distribution of Spark has; returns the class path of this process. */

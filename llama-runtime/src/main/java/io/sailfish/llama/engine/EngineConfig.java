@@ -48,34 +48,6 @@ public record EngineConfig(
     stopIds = Set.copyOf(stopIds);
   }
 
-  /** Without drafts. */
-  public EngineConfig(
-      String name,
-      int batchCap,
-      String batchCapReason,
-      int contextTokens,
-      int kvBlocks,
-      int blockTokens,
-      long blockBytes,
-      int prefillTokens,
-      int chunkTokens,
-      boolean prefixReuse,
-      Set<Integer> stopIds) {
-    this(
-        name,
-        batchCap,
-        batchCapReason,
-        contextTokens,
-        kvBlocks,
-        blockTokens,
-        blockBytes,
-        prefillTokens,
-        chunkTokens,
-        prefixReuse,
-        stopIds,
-        Drafting.OFF);
-  }
-
   /** Blocks of the longest sequence. */
   int contextBlocks() {
     return (contextTokens + blockTokens - 1) / blockTokens;
@@ -122,22 +94,6 @@ public record EngineConfig(
   int decodeRows() {
     int drafted = Math.min(Speculation.MOST_ROWS, batchCap) + limits().scoreRows();
     return drafting == Drafting.OFF ? batchCap : Math.max(batchCap, drafted);
-  }
-
-  EngineConfig withDrafting(Drafting other) {
-    return new EngineConfig(
-        name,
-        batchCap,
-        batchCapReason,
-        contextTokens,
-        kvBlocks,
-        blockTokens,
-        blockBytes,
-        prefillTokens,
-        chunkTokens,
-        prefixReuse,
-        stopIds,
-        other);
   }
 
   Scheduler.Limits limits() {

@@ -97,9 +97,11 @@ final class StepOutputs {
       sequence.confirm();
       accepted++;
     }
-    counters.draftedTokens += part.drafts();
-    counters.acceptedTokens += accepted;
-    row.device = row.device.plus(DeviceUse.drafts(part.drafts(), accepted));
+    if (part.drafts() > 0) {
+      counters.draftedTokens += part.drafts();
+      counters.acceptedTokens += accepted;
+      row.device = row.device.plus(DeviceUse.drafts(part.drafts(), accepted));
+    }
   }
 
   /** Returns whether the row goes on. */

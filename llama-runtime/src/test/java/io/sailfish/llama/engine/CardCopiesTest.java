@@ -44,7 +44,8 @@ class CardCopiesTest {
             4096,
             backend.promptCut(),
             false,
-            Set.of());
+            Set.of(),
+            Drafting.OFF);
     LlamaExecutor executor;
     try (Checkpoint checkpoint = Checkpoints.open(Golden.model("llama3"))) {
       LlamaWeights weights = LlamaWeights.load(checkpoint, backend);

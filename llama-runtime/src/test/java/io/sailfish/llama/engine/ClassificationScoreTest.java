@@ -76,7 +76,8 @@ class ClassificationScoreTest {
                   256,
                   256,
                   false,
-                  Set.of()));
+                  Set.of(),
+                  Drafting.OFF));
       tokenizer = HfTokenizer.of(checkpoint.tokenizerJson(), checkpoint.tokenizerConfig());
       int[] eos = tokenizer.encodePrompt(checkpoint.tokenizerConfig().eosText());
       endOfTurn = eos[eos.length - 1]; // the template above writes no turns

@@ -69,7 +69,8 @@ class EngineTest {
   void aStepThatFailsAheadFailsItsRowsAndTheEngineGoesOn() {
     FakeModel model = new FakeModel(64, BLOCK);
     try (Engine engine =
-        Engine.start(new AheadModel(model), new LetterTokenizer(), config(2, 64, true))) {
+        Engine.start(
+            new AheadModel(model), new LetterTokenizer(), config(2, 64, true, Drafting.OFF))) {
       GenerationRequest fails = request(new int[] {1, 2}, SamplingParams.greedy(40));
       GenerationRequest waits = request(new int[] {3, 4, 5, 6, 7, 8}, SamplingParams.greedy(40));
       model.stepsToFailure = 1; // the step whose tokens nobody has looked at is lost with it
@@ -214,7 +215,7 @@ class EngineTest {
             return super.decode(ids);
           }
         };
-    Engine engine = Engine.start(new FakeModel(64, BLOCK), slow, config(2, 64, true));
+    Engine engine = Engine.start(new FakeModel(64, BLOCK), slow, config(2, 64, true, Drafting.OFF));
     Ticket ticket = engine.submit(request(new int[] {1, 2}, greedy()));
     decoding.await();
     CompletableFuture<Boolean> inUseAfterClose =
@@ -469,12 +470,12 @@ class EngineTest {
   }
 
   private static Engine engine(StepExecutor model, int cap, int blocks, boolean reuse) {
-    return Engine.start(model, new LetterTokenizer(), config(cap, blocks, reuse));
+    return Engine.start(model, new LetterTokenizer(), config(cap, blocks, reuse, Drafting.OFF));
   }
 
-  static EngineConfig config(int cap, int blocks, boolean reuse) {
+  static EngineConfig config(int cap, int blocks, boolean reuse, Drafting drafting) {
     return new EngineConfig(
-        "fake", cap, "test", CONTEXT, blocks, BLOCK, 1, 16, 16, reuse, Set.of(STOP));
+        "fake", cap, "test", CONTEXT, blocks, BLOCK, 1, 16, 16, reuse, Set.of(STOP), drafting);
   }
 
   private static void assertRefused(Engine engine, GenerationRequest request, String words) {

@@ -178,6 +178,17 @@ class LlamaGoldenTest {
 
   private static EngineConfig config(String variant) {
     return new EngineConfig(
-        variant, 8, "test", 256, 64, LlamaEngine.BLOCK_TOKENS, 1, 64, 64, true, Set.of());
+        variant,
+        8,
+        "test",
+        256,
+        64,
+        LlamaEngine.BLOCK_TOKENS,
+        1,
+        64,
+        64,
+        true,
+        Set.of(),
+        Drafting.OFF);
   }
 }

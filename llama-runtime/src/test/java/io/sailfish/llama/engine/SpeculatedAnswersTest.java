@@ -73,8 +73,7 @@ class SpeculatedAnswersTest {
       int blocks = EngineTest.CONTEXT / EngineTest.BLOCK + random.nextInt(30);
       FakeModel model = new FakeModel(blocks, EngineTest.BLOCK);
       model.surprise = 5;
-      EngineConfig config =
-          EngineTest.config(cap, blocks, random.nextBoolean()).withDrafting(drafting);
+      EngineConfig config = EngineTest.config(cap, blocks, random.nextBoolean(), drafting);
       Engine engine = Engine.start(device.apply(model), new LetterTokenizer(), config);
       List<GenerationResult> results = EngineTest.answers(requests, engine, new Random(seed + 1));
       totals = totals.plus(engine.metrics());

@@ -52,7 +52,8 @@ class StepTimelineTest {
 
   private static Run run(StepTimeline timeline) {
     EngineConfig config =
-        new EngineConfig("fake model", 4, "test", 40, 64, 4, 1, 16, 16, false, Set.of());
+        new EngineConfig(
+            "fake model", 4, "test", 40, 64, 4, 1, 16, 16, false, Set.of(), Drafting.OFF);
     DeviceUse use = DeviceUse.NONE;
     EngineMetrics metrics;
     try (Engine engine = Engine.start(new TimedModel(), new LetterTokenizer(), config, timeline)) {

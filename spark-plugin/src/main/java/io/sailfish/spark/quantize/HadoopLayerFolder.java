@@ -6,11 +6,9 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.StandardCopyOption;
-import java.util.Comparator;
-import java.util.List;
-import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.FileUtil;
 import org.apache.hadoop.fs.Path;
 
 /**
@@ -74,12 +72,7 @@ final class HadoopLayerFolder implements LayerFolder, AutoCloseable {
 
   /** Deletes this machine's copies. */
   @Override
-  public void close() throws IOException {
-    try (Stream<java.nio.file.Path> files = Files.walk(scratch)) {
-      List<java.nio.file.Path> all = files.sorted(Comparator.reverseOrder()).toList();
-      for (java.nio.file.Path path : all) {
-        Files.deleteIfExists(path);
-      }
-    }
+  public void close() {
+    FileUtil.fullyDelete(scratch.toFile());
   }
 }

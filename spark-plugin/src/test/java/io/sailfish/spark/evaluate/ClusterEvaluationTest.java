@@ -16,7 +16,6 @@ import io.sailfish.llama.evaluate.WeightErrors;
 import io.sailfish.llama.quantize.Grid;
 import io.sailfish.llama.quantize.Quantizer;
 import io.sailfish.llama.quantize.Recipe;
-import io.sailfish.spark.SailfishKryoRegistrator;
 import io.sailfish.spark.Sessions;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -25,7 +24,6 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Random;
 import org.apache.spark.api.java.JavaSparkContext;
-import org.apache.spark.serializer.KryoSerializer;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Encoders;
 import org.apache.spark.sql.SparkSession;
@@ -52,15 +50,7 @@ class ClusterEvaluationTest {
     model = folder.resolve("rounded.sailfish");
     Recipe recipe = Recipe.of(Recipe.Method.RTN, Grid.INT4, 32);
     new Quantizer(ORIGINAL, recipe, null, 2).run(model, (done, of) -> {});
-    session =
-        SparkSession.builder()
-            .master("local[2]")
-            .appName("evaluate")
-            .config("spark.ui.enabled", "false")
-            .config("spark.serializer", KryoSerializer.class.getName())
-            .config("spark.kryo.registrationRequired", "true")
-            .config("spark.kryo.registrator", SailfishKryoRegistrator.class.getName())
-            .getOrCreate();
+    session = Sessions.strictKryo("local[2]", "evaluate").getOrCreate();
     spark = JavaSparkContext.fromSparkContext(session.sparkContext());
   }
 

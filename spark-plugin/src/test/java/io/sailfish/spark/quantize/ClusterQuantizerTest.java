@@ -16,7 +16,6 @@ import io.sailfish.llama.quantize.Recipe.Choice;
 import io.sailfish.llama.quantize.Recipe.Method;
 import io.sailfish.llama.tokenizer.HfTokenizer;
 import io.sailfish.llama.tokenizer.Tokenizer;
-import io.sailfish.spark.SailfishKryoRegistrator;
 import io.sailfish.spark.Sessions;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -27,7 +26,6 @@ import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CancellationException;
 import org.apache.spark.api.java.JavaSparkContext;
-import org.apache.spark.serializer.KryoSerializer;
 import org.apache.spark.sql.Encoders;
 import org.apache.spark.sql.SparkSession;
 import org.junit.jupiter.api.AfterAll;
@@ -47,13 +45,7 @@ class ClusterQuantizerTest {
   @BeforeAll
   static void start() {
     session =
-        SparkSession.builder()
-            .master("local[2]")
-            .appName("quantize")
-            .config("spark.ui.enabled", "false")
-            .config("spark.serializer", KryoSerializer.class.getName())
-            .config("spark.kryo.registrationRequired", "true")
-            .config("spark.kryo.registrator", SailfishKryoRegistrator.class.getName())
+        Sessions.strictKryo("local[2]", "quantize")
             .config("spark.memory.fraction", "0.2")
             .getOrCreate();
     spark = JavaSparkContext.fromSparkContext(session.sparkContext());

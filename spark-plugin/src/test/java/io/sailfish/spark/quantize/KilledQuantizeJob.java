@@ -3,12 +3,11 @@ package io.sailfish.spark.quantize;
 import io.sailfish.llama.quantize.Calibration;
 import io.sailfish.llama.quantize.Grid;
 import io.sailfish.llama.quantize.Recipe;
-import io.sailfish.spark.SailfishKryoRegistrator;
+import io.sailfish.spark.Sessions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import org.apache.spark.api.java.JavaSparkContext;
-import org.apache.spark.serializer.KryoSerializer;
 import org.apache.spark.sql.SparkSession;
 
 /** A job that is killed with its driver when the first layer is done. */
@@ -29,14 +28,8 @@ final class KilledQuantizeJob {
 
   /** Local files are there under the scheme {@code remote} too, as if they were not local. */
   static SparkSession session() {
-    return SparkSession.builder()
-        .master("local[2]")
-        .appName("quantize on a file system")
-        .config("spark.ui.enabled", "false")
+    return Sessions.strictKryo("local[2]", "quantize on a file system")
         .config("spark.hadoop.fs.remote.impl", "io.sailfish.spark.source.ModelSourceTest$Remote")
-        .config("spark.serializer", KryoSerializer.class.getName())
-        .config("spark.kryo.registrationRequired", "true")
-        .config("spark.kryo.registrator", SailfishKryoRegistrator.class.getName())
         .getOrCreate();
   }
 

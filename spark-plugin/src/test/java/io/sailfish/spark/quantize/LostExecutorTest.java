@@ -8,7 +8,6 @@ import io.sailfish.llama.quantize.Grid;
 import io.sailfish.llama.quantize.Quantizer;
 import io.sailfish.llama.quantize.Recipe;
 import io.sailfish.llama.quantize.Recipe.Method;
-import io.sailfish.spark.SailfishKryoRegistrator;
 import io.sailfish.spark.Sessions;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -17,7 +16,6 @@ import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
 import org.apache.spark.api.java.JavaSparkContext;
-import org.apache.spark.serializer.KryoSerializer;
 import org.apache.spark.sql.SparkSession;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -37,15 +35,9 @@ class LostExecutorTest {
   static void start() throws Exception {
     String classPath = Sessions.layOutSpark();
     session =
-        SparkSession.builder()
-            .master("local-cluster[2,1,600]")
-            .appName("lost executor")
-            .config("spark.ui.enabled", "false")
+        Sessions.strictKryo("local-cluster[2,1,600]", "lost executor")
             .config("spark.executor.memory", "600m")
             .config("spark.executor.extraClassPath", classPath)
-            .config("spark.serializer", KryoSerializer.class.getName())
-            .config("spark.kryo.registrationRequired", "true")
-            .config("spark.kryo.registrator", SailfishKryoRegistrator.class.getName())
             .getOrCreate();
     spark = JavaSparkContext.fromSparkContext(session.sparkContext());
   }
