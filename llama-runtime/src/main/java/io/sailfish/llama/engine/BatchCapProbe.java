@@ -87,9 +87,8 @@ final class BatchCapProbe {
   /** One decode step of so many rows, its tokens fetched. Overwrites the KV cache's contents. */
   long stepNanos(int rows) {
     BatchPlan plan = decodeStep(rows);
-    float[] logits = new float[executor.vocabulary()];
     long start = System.nanoTime();
-    executor.execute(plan).greedy(rows - 1, logits);
+    executor.execute(plan).await();
     return System.nanoTime() - start;
   }
 

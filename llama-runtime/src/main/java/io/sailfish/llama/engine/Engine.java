@@ -274,9 +274,10 @@ public final class Engine implements AutoCloseable {
     boolean hostDecides = false;
     for (BatchPlan.Part part : plan.parts()) {
       Sequence sequence = part.sequence();
-      if (part.logits() > 0 && !sequence.greedy() || part.drafts() > 0) {
+      if (part.drafts() > 0 || sequence.scores() && part.logits() > 0) {
         hostDecides = true;
       } else if (part.logits() > 0) {
+        hostDecides |= !sequence.choice().plain();
         sequence.appendUnknown(output.source(part.firstLogit()));
         Row row = rows.get(sequence);
         if (outputs.isLast(row, sequence.length())) {

@@ -35,7 +35,8 @@ final class PassLogits implements StepExecutor.Logits {
     kept = new float[rows][];
     for (BatchPlan.Part part : plan.parts()) {
       for (int i = 0; i < part.logits(); i++) {
-        wanted[part.firstLogit() + i] = !part.sequence().greedy();
+        Sequence sequence = part.sequence();
+        wanted[part.firstLogit() + i] = sequence.scores() || !sequence.choice().plain();
       }
     }
   }
@@ -96,7 +97,12 @@ final class PassLogits implements StepExecutor.Logits {
   }
 
   @Override
-  public int greedy(int index, float[] scratch) {
+  public boolean hasToken(int index) {
+    return !wanted[index];
+  }
+
+  @Override
+  public int token(int index) {
     await();
     return ids[choices[index]];
   }

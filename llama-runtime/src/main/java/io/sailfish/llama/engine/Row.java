@@ -40,7 +40,6 @@ final class Row {
   final Key key;
   final Sequence sequence;
   final SamplingParams params;
-  final long promptHash;
   final List<Ticket> tickets = new ArrayList<>(1);
 
   /** Null when no stop strings are asked for: the text is then made at the end. */
@@ -66,9 +65,7 @@ final class Row {
     this.key = key;
     this.params = request.params();
     this.sequence =
-        new Sequence(
-            request.prompt(), request.continuations(), !Sampler.needsLogits(request.params()));
-    this.promptHash = Sampler.hash(request.prompt());
+        new Sequence(request.prompt(), request.continuations(), params.choice(request.prompt()));
     this.text =
         params.stop().isEmpty() || sequence.scores()
             ? null

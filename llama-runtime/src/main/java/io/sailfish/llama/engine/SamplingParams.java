@@ -1,5 +1,6 @@
 package io.sailfish.llama.engine;
 
+import io.sailfish.kernels.choice.TokenChoice;
 import java.io.Serializable;
 import java.util.List;
 
@@ -46,6 +47,20 @@ public record SamplingParams(
 
   public static SamplingParams greedy(int maxTokens) {
     return new SamplingParams(maxTokens, 0f, 0, 1f, 0f, 1f, 0L, List.of());
+  }
+
+  /** The same for a row of a device, whose draws depend on the prompt's tokens too. */
+  TokenChoice choice(int[] prompt) {
+    return TokenChoice.of(temperature, topK, topP, minP, repetitionPenalty, seed, hash(prompt));
+  }
+
+  /** 64-bit FNV-1a over whole ids. */
+  private static long hash(int[] tokens) {
+    long hash = 0xCBF29CE484222325L;
+    for (int token : tokens) {
+      hash = (hash ^ token) * 0x100000001B3L;
+    }
+    return hash;
   }
 
   private static void check(boolean ok, String parameter, Object value, String rule) {

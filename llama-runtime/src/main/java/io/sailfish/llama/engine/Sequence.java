@@ -1,5 +1,6 @@
 package io.sailfish.llama.engine;
 
+import io.sailfish.kernels.choice.TokenChoice;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -16,7 +17,7 @@ final class Sequence {
 
   private final int promptLength;
   private final List<int[]> continuations;
-  private final boolean greedy;
+  private final TokenChoice choice;
   private int[] tokens;
 
   /** Tokens, those that are still being chosen included. */
@@ -49,14 +50,14 @@ final class Sequence {
 
   /** One that goes on greedily. */
   Sequence(int[] prompt, List<int[]> continuations) {
-    this(prompt, continuations, true);
+    this(prompt, continuations, TokenChoice.GREEDY);
   }
 
   /**
-   * @param greedy whether the largest logit alone decides how it goes on
+   * @param choice how it goes on
    */
-  Sequence(int[] prompt, List<int[]> continuations, boolean greedy) {
-    this.greedy = greedy;
+  Sequence(int[] prompt, List<int[]> continuations, TokenChoice choice) {
+    this.choice = choice;
     this.promptLength = prompt.length;
     this.tokens = prompt.clone();
     this.length = prompt.length;
@@ -168,9 +169,9 @@ final class Sequence {
     return length - computed;
   }
 
-  /** Whether its next token is the one with the largest logit; scoring takes all logits. */
-  boolean greedy() {
-    return greedy && !scores();
+  /** How its next token is chosen. */
+  TokenChoice choice() {
+    return choice;
   }
 
   boolean scores() {

@@ -54,14 +54,16 @@ interface StepExecutor extends AutoCloseable {
     void read(int index, float[] dst);
 
     /**
-     * The token with the largest logit of row {@code index}, the lowest id of equals; -1 when a
-     * logit is NaN.
-     *
-     * @param scratch room for a row
+     * Whether the device chose the token of row {@code index}; otherwise the host does from the
+     * logits.
      */
-    default int greedy(int index, float[] scratch) {
-      read(index, scratch);
-      return Sampler.argmax(scratch);
+    default boolean hasToken(int index) {
+      return false;
+    }
+
+    /** The token that the device chose for row {@code index}, or why there is none. */
+    default int token(int index) {
+      throw new UnsupportedOperationException("tokens are chosen on the host");
     }
   }
 }

@@ -1,5 +1,6 @@
 package io.sailfish.llama.engine;
 
+import io.sailfish.kernels.choice.TokenChooser;
 import io.sailfish.llama.DeviceUse;
 import io.sailfish.llama.RuntimeFailure;
 import io.sailfish.llama.RuntimeFailure.Kind;
@@ -22,7 +23,7 @@ final class StepOutputs {
   private final EngineCounters counters;
   private final Map<Sequence, Row> rows;
   private final Ends ends;
-  private final Sampler sampler;
+  private final TokenChooser chooser;
   private final float[] logits;
 
   /**
@@ -38,7 +39,7 @@ final class StepOutputs {
     this.counters = counters;
     this.rows = rows;
     this.ends = ends;
-    this.sampler = new Sampler(vocabulary);
+    this.chooser = new TokenChooser(vocabulary);
     this.logits = new float[vocabulary];
   }
 
@@ -107,16 +108,9 @@ final class StepOutputs {
   /** Returns whether the row goes on. */
   private boolean choose(Row row, StepExecutor.Logits output, int index) {
     Sequence sequence = row.sequence;
-    int token;
-    if (sequence.greedy()) {
-      token = output.greedy(index, logits);
-    } else {
-      output.read(index, logits);
-      token =
-          sampler.sample(logits, row.params, sequence.tokens(), sequence.known(), row.promptHash);
-    }
+    int token = output.hasToken(index) ? output.token(index) : chosenHere(row, output, index);
     if (token < 0) {
-      failNotANumber(row);
+      fail(row, token);
       return false;
     }
     counters.outputTokens++;
@@ -133,6 +127,12 @@ final class StepOutputs {
     return true;
   }
 
+  private int chosenHere(Row row, StepExecutor.Logits output, int index) {
+    Sequence sequence = row.sequence;
+    output.read(index, logits);
+    return chooser.choose(logits, sequence.choice(), sequence.tokens(), sequence.known(), null);
+  }
+
   /** Whether a row of {@code length} tokens gets no more, whatever they are. */
   boolean isLast(Row row, int length) {
     return length - row.sequence.promptLength() >= row.params.maxTokens()
@@ -142,7 +142,7 @@ final class StepOutputs {
   private void scoreFirst(Row row) {
     double normalizer = LogProbs.logSumExp(logits);
     if (Double.isNaN(normalizer)) {
-      failNotANumber(row);
+      fail(row, TokenChooser.NOT_A_NUMBER);
       return;
     }
     List<int[]> continuations = row.sequence.continuations();
@@ -161,7 +161,7 @@ final class StepOutputs {
       output.read(part.firstLogit() + i, logits);
       double normalizer = LogProbs.logSumExp(logits);
       if (Double.isNaN(normalizer)) {
-        failNotANumber(row);
+        fail(row, TokenChooser.NOT_A_NUMBER);
         return;
       }
       row.restLogProbs[part.continuation()] +=
@@ -179,13 +179,19 @@ final class StepOutputs {
     }
   }
 
-  private void failNotANumber(Row row) {
+  /**
+   * @param why what {@link TokenChooser} says instead of a token
+   */
+  private void fail(Row row, int why) {
     ends.failed(
         row,
         new RuntimeFailure(
             Kind.USER,
-            "%s: the logits at position %d are not numbers"
-                .formatted(config.name(), row.sequence.known() - 1),
+            "%s: the logits at position %d %s"
+                .formatted(
+                    config.name(),
+                    row.sequence.known() - 1,
+                    why == TokenChooser.NO_TOKEN ? "leave no token to choose" : "are not numbers"),
             null));
   }
 }

@@ -1,5 +1,8 @@
 package io.sailfish.llama.engine;
 
+import io.sailfish.kernels.choice.TokenChooser;
+import java.util.Arrays;
+
 /**
  * A {@link FakeModel} as a device that is a step ahead of the host: greedy tokens stay with it
  * until the next step takes them, and it bears no third step before the first has been looked at.
@@ -60,7 +63,7 @@ final class AheadModel implements StepExecutor {
 
   private Outputs outputs(BatchPlan plan) {
     try {
-      return new Outputs(model.execute(plan), plan.logitRows().length);
+      return new Outputs(model.execute(plan), plan);
     } catch (RuntimeException e) {
       last = null; // the engine gives up what is under way
       throw e;
@@ -90,14 +93,22 @@ final class AheadModel implements StepExecutor {
   private final class Outputs implements Logits {
     private final Logits logits;
     private final int[] tokens;
+    private final boolean[] hosts;
     private boolean awaited;
 
-    Outputs(Logits logits, int rows) {
+    Outputs(Logits logits, BatchPlan plan) {
+      int rows = plan.logitRows().length;
       this.logits = logits;
       this.tokens = new int[rows];
+      this.hosts = new boolean[rows];
+      for (BatchPlan.Part part : plan.parts()) {
+        boolean plain = !part.sequence().scores() && part.sequence().choice().plain();
+        Arrays.fill(hosts, part.firstLogit(), part.firstLogit() + part.logits(), !plain);
+      }
       float[] scratch = new float[vocabulary()];
       for (int i = 0; i < rows; i++) {
-        tokens[source(i)] = logits.greedy(i, scratch);
+        logits.read(i, scratch);
+        tokens[source(i)] = TokenChooser.best(scratch);
       }
     }
 
@@ -112,7 +123,12 @@ final class AheadModel implements StepExecutor {
     }
 
     @Override
-    public int greedy(int index, float[] scratch) {
+    public boolean hasToken(int index) {
+      return !hosts[index];
+    }
+
+    @Override
+    public int token(int index) {
       if (!awaited) {
         throw new AssertionError("looked at before it was there");
       }

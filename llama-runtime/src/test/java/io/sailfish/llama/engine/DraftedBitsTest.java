@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.sailfish.kernels.Backend;
+import io.sailfish.kernels.choice.TokenChooser;
 import io.sailfish.kernels.cpu.CpuBackend;
 import io.sailfish.kernels.cuda.CudaAvailability;
 import io.sailfish.kernels.cuda.CudaBackend;
@@ -150,7 +151,7 @@ class DraftedBitsTest {
       for (int i = 0; i < part.logits() && goesOn; i++) {
         float[] logits = new float[executor.vocabulary()];
         output.read(part.firstLogit() + i, logits);
-        int token = Sampler.argmax(logits);
+        int token = TokenChooser.best(logits);
         answer.bits.add(
             IntStream.range(0, logits.length)
                 .map(k -> Float.floatToRawIntBits(logits[k]))

@@ -10,6 +10,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.sailfish.kernels.DeviceLostException;
 import io.sailfish.kernels.DeviceMemoryException;
 import io.sailfish.kernels.KernelException;
+import io.sailfish.kernels.choice.TokenChoice;
+import io.sailfish.kernels.choice.TokenChooser;
 import io.sailfish.llama.RuntimeFailure;
 import io.sailfish.llama.engine.GenerationResult.Finish;
 import java.util.ArrayList;
@@ -374,13 +376,12 @@ class EngineTest {
    * @param surprise the model's
    */
   static int[] expected(int[] prompt, SamplingParams params, int surprise) {
-    Sampler sampler = new Sampler(FakeModel.VOCABULARY);
+    TokenChooser chooser = new TokenChooser(FakeModel.VOCABULARY);
+    TokenChoice choice = params.choice(prompt);
     Sequence sequence = new Sequence(prompt, List.of());
     while (sequence.length() <= CONTEXT && sequence.length() - prompt.length < params.maxTokens()) {
       float[] logits = FakeModel.logits(sequence.tokens(), sequence.length(), surprise);
-      int token =
-          sampler.sample(
-              logits, params, sequence.tokens(), sequence.length(), Sampler.hash(prompt));
+      int token = chooser.choose(logits, choice, sequence.tokens(), sequence.length(), null);
       if (token == STOP) {
         break;
       }

@@ -1,4 +1,4 @@
-package io.sailfish.llama.engine;
+package io.sailfish.kernels.choice;
 
 /**
  * Philox4x32-10, a counter-based generator: the number depends on key and counter alone, so it does
@@ -14,12 +14,11 @@ final class Philox {
 
   private Philox() {}
 
-  /** Uniform in [0, 1), a multiple of 2^-53, for a key and two 64-bit counters. */
-  static double uniform(long key, long counter, long stream) {
+  /** 64 random bits for a key and two 64-bit counters. */
+  static long bits(long key, long counter, long stream) {
     int[] block = {(int) counter, (int) (counter >>> 32), (int) stream, (int) (stream >>> 32)};
     permute(block, (int) key, (int) (key >>> 32));
-    long bits = (long) block[0] << 32 | (block[1] & 0xFFFFFFFFL);
-    return (bits >>> 11) * 0x1.0p-53;
+    return (long) block[0] << 32 | (block[1] & 0xFFFFFFFFL);
   }
 
   /** Applies the ten rounds to a counter of four words in place. */

@@ -1,4 +1,4 @@
-package io.sailfish.llama.engine;
+package io.sailfish.kernels.choice;
 
 import java.util.Arrays;
 

@@ -1,4 +1,4 @@
-package io.sailfish.llama.engine;
+package io.sailfish.kernels.choice;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
