@@ -1,8 +1,8 @@
-// embed_f16: y[r, :] = table[tokenIds[r], :]. Table: dense fp16 weights (ops/rows.cuh), y: tiled fp16, padding included (the table's is zero).
-// An id outside the vocabulary gives a row of NaN. Grid: rows. Block: 128. Bound by latency for few rows; reads each 16 bytes of a token's row once.
+// embed: y[r, :] = table[tokenIds[r], :]. Table: dense weights (ops/rows.cuh), y: tiled alike of the same type, padding included (the table's is zero).
+// An id outside the vocabulary gives a row of NaN (all bits set, in fp16 as in bf16). Grid: rows. Block: 128. Bound by latency for few rows; reads each 16 bytes of a token's row once.
 #include "ops/rows.cuh"
 
-extern "C" __global__ void __launch_bounds__(128) embed_f16(uint16_t* y, const uint16_t* table, const int* tokenIds, int pieces, int tileRows, int vocabulary) {
+extern "C" __global__ void __launch_bounds__(128) embed(uint16_t* y, const uint16_t* table, const int* tokenIds, int pieces, int tileRows, int vocabulary) {
   startSuccessor();
   awaitPredecessor();
   const int row = blockIdx.x, token = loadFresh(tokenIds + row);

@@ -3,9 +3,8 @@
 //                      Grid: any; 512 threads. sink: 4 bytes, written only if the noise happens to hash to one value.
 //   memory_probe_fill  dst[i] = hash(i, seed), words x 4 bytes: never time on zeros, they draw less power.
 //   memory_probe_w4    random packed weights: `blocks` blocks of docs/adr/0001, symmetric w4 with one row of fp16 scales: codes random, scales base * (0.5 .. 1.5)
-//   memory_probe_f16   dst[i] = fp16 noise, uniform in -amplitude .. amplitude
-#include <cuda_fp16.h>
-#include <stdint.h>
+//   memory_probe_f16   dst[i] = fp16 noise, uniform in -amplitude .. amplitude; memory_probe_bf16 in bf16
+#include "common/mma.cuh"
 
 extern "C" __global__ void __launch_bounds__(512) memory_probe_read(const uint4* src, long long loads, uint32_t* sink) {
   constexpr int UNROLL = 4;  // independent loads in flight a thread
@@ -46,14 +45,20 @@ extern "C" __global__ void __launch_bounds__(512) memory_probe_w4(uint32_t* dst,
   }
 }
 
-extern "C" __global__ void __launch_bounds__(512) memory_probe_f16(uint32_t* dst, long long words, int seed, float amplitude) {
+template <class T> __device__ __forceinline__ void fillUniform(uint32_t* dst, long long words, int seed, float amplitude) {
   const long long threads = (long long)gridDim.x * blockDim.x;
   for (long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x; i < words; i += threads) {
     const uint32_t bits = noise(i, seed);
     const float scale = amplitude / 32768;
-    const __half2 pair = __floats2half2_rn(((int)(bits & 0xffff) - 32768) * scale, ((int)(bits >> 16) - 32768) * scale);
-    dst[i] = *reinterpret_cast<const uint32_t*>(&pair);
+    dst[i] = T::pack(((int)(bits & 0xffff) - 32768) * scale, ((int)(bits >> 16) - 32768) * scale);
   }
+}
+
+extern "C" __global__ void __launch_bounds__(512) memory_probe_f16(uint32_t* dst, long long words, int seed, float amplitude) {
+  fillUniform<F16>(dst, words, seed, amplitude);
+}
+extern "C" __global__ void __launch_bounds__(512) memory_probe_bf16(uint32_t* dst, long long words, int seed, float amplitude) {
+  fillUniform<Bf16>(dst, words, seed, amplitude);
 }
 
 extern "C" __global__ void __launch_bounds__(512) memory_probe_fill(uint32_t* dst, long long words, int seed) {

@@ -1,10 +1,10 @@
-// Copies on the card.
-//   gather_rows_f16  y[i, :] = x[rowIds[i], :], tiled fp16, padding included; the two may be tiled differently. Grid: number of rows of y. Block: 128
-//   gather_cols_f16  y[r, c] = x[r, order[c]] for c < cols, both tiled alike; padding of y becomes zero. Grid: rows. Block: 128
-//   kv_copy_f16      copies a block of every layer over another. Grid: (layers, 8). Block: 256. blockPieces: 16-byte pieces of a block of one layer
+// Copies on the card, of fp16 as of bf16.
+//   gather_rows  y[i, :] = x[rowIds[i], :], tiled, padding included; the two may be tiled differently. Grid: number of rows of y. Block: 128
+//   gather_cols  y[r, c] = x[r, order[c]] for c < cols, both tiled alike; padding of y becomes zero. Grid: rows. Block: 128
+//   kv_copy      copies a block of every layer over another. Grid: (layers, 8). Block: 256. blockPieces: 16-byte pieces of a block of one layer
 #include "ops/rows.cuh"
 
-extern "C" __global__ void __launch_bounds__(128) gather_rows_f16(uint16_t* y, const uint16_t* x, const int* rowIds, int pieces, int tileRowsY, int tileRowsX) {
+extern "C" __global__ void __launch_bounds__(128) gather_rows(uint16_t* y, const uint16_t* x, const int* rowIds, int pieces, int tileRowsY, int tileRowsX) {
   startSuccessor();
   awaitPredecessor();
   const Rows to{y, tileRowsY, pieces}, from{(uint16_t*)x, tileRowsX, pieces};
@@ -12,7 +12,7 @@ extern "C" __global__ void __launch_bounds__(128) gather_rows_f16(uint16_t* y, c
   for (int p = threadIdx.x; p < pieces; p += blockDim.x) *(uint4*)to.piece(blockIdx.x, p) = loadFresh((const uint4*)from.piece(row, p));
 }
 
-extern "C" __global__ void __launch_bounds__(128) gather_cols_f16(uint16_t* y, const uint16_t* x, const int* order, int cols, int pieces, int tileRows) {
+extern "C" __global__ void __launch_bounds__(128) gather_cols(uint16_t* y, const uint16_t* x, const int* order, int cols, int pieces, int tileRows) {
   startSuccessor();
   awaitPredecessor();
   const Rows to{y, tileRows, pieces}, from{(uint16_t*)x, tileRows, pieces};
@@ -30,7 +30,7 @@ extern "C" __global__ void __launch_bounds__(128) gather_cols_f16(uint16_t* y, c
   }
 }
 
-extern "C" __global__ void __launch_bounds__(256) kv_copy_f16(uint4* cache, long long layerPieces, int blockPieces, int fromBlock, int toBlock) {
+extern "C" __global__ void __launch_bounds__(256) kv_copy(uint4* cache, long long layerPieces, int blockPieces, int fromBlock, int toBlock) {
   startSuccessor();
   awaitPredecessor();
   uint4* layer = cache + blockIdx.x * layerPieces;

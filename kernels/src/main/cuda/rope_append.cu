@@ -1,9 +1,9 @@
-// rope_append_f16: rotates the q and k parts of fused q|k|v rows and writes k and v to the paged cache (mode: 1 rotate, 2 append, 3 both).
-//   qkv: tiled fp16 rows of (heads + 2 kvHeads) * headDim columns. cosSin: fp32 [positions][headDim], cosines, then sines of headDim / 2 angles.
+// rope_append_<f16|bf16>: rotates the q and k parts of fused q|k|v rows and writes k and v to the paged cache (mode: 1 rotate, 2 append, 3 both).
+//   qkv: tiled rows of (heads + 2 kvHeads) * headDim columns. cosSin: fp32 [positions][headDim], cosines, then sines of headDim / 2 angles.
 //   interleaved: pairs are (2i, 2i+1); else (i, i + headDim/2). cache: the layer's keys and values (ops/rows.cuh). headDim: a multiple of 8.
 //   Mode 1 writes q and k back; mode 3 writes q back and k to the cache alone. A row whose slot is negative (padding of a batch) appends nothing; a negative
 //   position counts as 0. Rotation in fp32, one rounding.
-// rope_append_variant_f16: the same, and ahead of the rotation biases are added (bias: fp32 [columns of qkv], null: none) and heads of q and k are normed (qNorm, kNorm:
+// rope_append_variant_<f16|bf16>: the same, and ahead of the rotation biases are added (bias: fp32 [columns of qkv], null: none) and heads of q and k are normed (qNorm, kNorm:
 //   fp32 [headDim], null: not). With cosSin null nothing is rotated. Only modes 1 and 3.
 // Grid: (ceil(rows / 8), ceil(units / U)), units = headDim % 16 == 0 ? ceil((heads + 2 kvHeads) / 4) * headDim / 16 : heads + 2 kvHeads. Block: 256 = 8 rows by 32
 // units, so that neighbouring rows of a tile are read together. U = 32; of the variant as many as are whole heads: 32 / (headDim / 16) * (headDim / 16).
@@ -34,9 +34,9 @@ struct RopeShape {
 
 // Piece j of the first half of HEADS neighbouring heads and its partner in the second half: they share their angles.
 constexpr int HEADS = 4, ROWS = 8, UNITS = 32;
-__device__ __forceinline__ void rotateAndPut(const RopeShape& s, const float* angles, int row, int firstHead, int j, int slot) {
+template <class T> __device__ __forceinline__ void rotateAndPut(const RopeShape& s, const float* angles, int row, int firstHead, int j, int slot) {
   const int half = s.headDim / 2, second = j + half / 8;
-  Piece a[HEADS], b[HEADS];
+  Piece<T> a[HEADS], b[HEADS];
 #pragma unroll
   for (int h = 0; h < HEADS; h++)
     if (s.works(firstHead + h)) {
@@ -53,6 +53,7 @@ __device__ __forceinline__ void rotateAndPut(const RopeShape& s, const float* an
 }
 
 // The same with biases and norms; all threads of a block, of which those that are not busy only wait. Unit j of a head is `unit` of the block.
+template <class T>
 __device__ __forceinline__ void finishAndPut(const RopeShape& s, const Variant& v, const float* angles, int row, int firstHead, int j, int slot, bool busy) {
   __shared__ float sums[HEADS][UNITS][ROWS];
   const int half = s.headDim / 2, second = j + half / 8, unit = threadIdx.x / ROWS, inBlock = threadIdx.x % ROWS;
@@ -62,7 +63,7 @@ __device__ __forceinline__ void finishAndPut(const RopeShape& s, const Variant& 
     const int head = firstHead + h, first = head * s.headDim / 8;
     const bool works = busy && s.works(head);
     if (works) {
-      Piece low{loadFresh((const uint4*)s.qkv.piece(row, first + j))}, high{loadFresh((const uint4*)s.qkv.piece(row, first + second))};
+      Piece<T> low{loadFresh((const uint4*)s.qkv.piece(row, first + j))}, high{loadFresh((const uint4*)s.qkv.piece(row, first + second))};
       low.unpack(a[h]), high.unpack(b[h]);
       if (v.bias) add8(a[h], v.bias + head * s.headDim + 8 * j), add8(b[h], v.bias + head * s.headDim + 8 * second);
     }
@@ -81,19 +82,19 @@ __device__ __forceinline__ void finishAndPut(const RopeShape& s, const Variant& 
       norm8(a[h], scale, weight + 8 * j), norm8(b[h], scale, weight + 8 * second);
     }
     if (angles && !s.isValue(head)) rotateElements(a[h], b[h], angles, half, j, s.interleaved);
-    s.put(row, head, j, slot, Piece::pack(a[h]).bits);
-    s.put(row, head, second, slot, Piece::pack(b[h]).bits);
+    s.put(row, head, j, slot, Piece<T>::pack(a[h]).bits);
+    s.put(row, head, second, slot, Piece<T>::pack(b[h]).bits);
   }
 }
 
 // A whole head, element by element: head dims whose half is no whole number of pieces. `v`: null for a plain rotation.
-__device__ __forceinline__ void rotateHead(const RopeShape& s, const Variant* v, const float* angles, int row, int head, int slot) {
+template <class T> __device__ __forceinline__ void rotateHead(const RopeShape& s, const Variant* v, const float* angles, int row, int head, int slot) {
   const int half = s.headDim / 2, first = head * s.headDim / 8;
   auto at = [&](int d) { return s.qkv.piece(row, first + d / 8) + d % 8; };
   auto to = [&](int d) { return s.isQuery(head) || !(s.mode & APPEND) ? at(d) : s.cached(head, d / 8, slot) + d % 8; };
   const bool rotate = (s.mode & ROTATE) && !s.isValue(head) && (!v || angles), norm = v && v->qNorm && !s.isValue(head);
   auto biased = [&](int d) {
-    const float x = __half2float(__ushort_as_half(loadFresh(at(d))));
+    const float x = T::value(loadFresh(at(d)));
     return v && v->bias ? __fadd_rn(x, v->bias[head * s.headDim + d]) : x;
   };
   float scale = 1.f;
@@ -112,11 +113,12 @@ __device__ __forceinline__ void rotateHead(const RopeShape& s, const Variant* v,
     const float c = rotate ? angles[i] : 1.f, n = rotate ? angles[half + i] : 0.f;
     const float2 t = turn(a, b, c, n);
     const float x = rotate ? t.x : a, y = rotate ? t.y : b;
-    if (s.isQuery(head) || !(s.mode & APPEND) || slot >= 0) *to(d0) = __half_as_ushort(__float2half_rn(x)), *to(d1) = __half_as_ushort(__float2half_rn(y));
+    if (s.isQuery(head) || !(s.mode & APPEND) || slot >= 0) *to(d0) = T::bits(x), *to(d1) = T::bits(y);
   }
 }
 
-// `variant`: null for rope_append_f16.
+// `variant`: null for a plain rotation.
+template <class T>
 __device__ __forceinline__ void ropeAppend(const RopeShape& s, const Variant* variant, const float* cosSin, const int* positions, const int* slots, int rows) {
   startSuccessor();
   const bool whole = s.headDim % 16 != 0;
@@ -127,23 +129,26 @@ __device__ __forceinline__ void ropeAppend(const RopeShape& s, const Variant* va
   const int slot = busy && s.mode & APPEND ? slots[row] : 0;
   const float* angles = busy && s.mode & ROTATE && (!variant || cosSin) ? cosSin + (int64_t)max(positions[row], 0) * s.headDim : nullptr;
   if (variant && !whole) {
-    finishAndPut(s, *variant, angles, row, head, unit % perHead, slot, busy);
+    finishAndPut<T>(s, *variant, angles, row, head, unit % perHead, slot, busy);
     return;
   }
   if (!busy) return;
-  if (!whole) rotateAndPut(s, angles, row, head, unit % perHead, slot);
-  else if (s.works(head)) rotateHead(s, variant, angles, row, head, slot);
+  if (!whole) rotateAndPut<T>(s, angles, row, head, unit % perHead, slot);
+  else if (s.works(head)) rotateHead<T>(s, variant, angles, row, head, slot);
 }
 
-extern "C" __global__ void __launch_bounds__(256)
-    rope_append_f16(uint16_t* qkv, const float* cosSin, const int* positions, const int* slots, uint16_t* cache, int rows, int tileRows, int pieces, int heads,
-                    int kvHeads, int headDim, int interleaved, int mode) {
-  ropeAppend({{qkv, tileRows, pieces}, cache, heads, kvHeads, headDim, interleaved, mode}, nullptr, cosSin, positions, slots, rows);
-}
+#define ROPE_PARAMETERS                                                                                                                             \
+  uint16_t *qkv, const float *cosSin, const int *positions, const int *slots, uint16_t *cache, int rows, int tileRows, int pieces, int heads, int kvHeads, \
+      int headDim, int interleaved, int mode
+#define ROPE_ENTRIES(T, type)                                                                                                                       \
+  extern "C" __global__ void __launch_bounds__(256) rope_append_##type(ROPE_PARAMETERS) {                                                                \
+    ropeAppend<T>({{qkv, tileRows, pieces}, cache, heads, kvHeads, headDim, interleaved, mode}, nullptr, cosSin, positions, slots, rows);                 \
+  }                                                                                                                                                 \
+  extern "C" __global__ void __launch_bounds__(256)                                                                                                    \
+      rope_append_variant_##type(ROPE_PARAMETERS, const float* bias, const float* qNorm, const float* kNorm, float eps) {                               \
+    const Variant variant{bias, qNorm, kNorm, eps};                                                                                                  \
+    ropeAppend<T>({{qkv, tileRows, pieces}, cache, heads, kvHeads, headDim, interleaved, mode}, &variant, cosSin, positions, slots, rows);                \
+  }
 
-extern "C" __global__ void __launch_bounds__(256)
-    rope_append_variant_f16(uint16_t* qkv, const float* cosSin, const int* positions, const int* slots, uint16_t* cache, int rows, int tileRows, int pieces, int heads,
-                            int kvHeads, int headDim, int interleaved, int mode, const float* bias, const float* qNorm, const float* kNorm, float eps) {
-  const Variant variant{bias, qNorm, kNorm, eps};
-  ropeAppend({{qkv, tileRows, pieces}, cache, heads, kvHeads, headDim, interleaved, mode}, &variant, cosSin, positions, slots, rows);
-}
+ROPE_ENTRIES(F16, f16)
+ROPE_ENTRIES(Bf16, bf16)

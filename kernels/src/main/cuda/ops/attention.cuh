@@ -6,9 +6,12 @@
 
 constexpr float NEGATIVE = -INFINITY;
 
-__device__ __forceinline__ void mma(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
-  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},{%0,%1,%2,%3};"
-               : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+#define MMA_OF(type)                                                                                                                       \
+  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32." type "." type ".f32 {%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},{%0,%1,%2,%3};"                \
+               : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1))
+template <class T> __device__ __forceinline__ void mma(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+  if constexpr (T::isBf16) MMA_OF("bf16");
+  else MMA_OF("f16");
 }
 __device__ __forceinline__ void loadKeys(uint32_t (&b)[4], uint32_t address) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3},[%4];" : "=r"(b[0]), "=r"(b[1]), "=r"(b[2]), "=r"(b[3]) : "r"(address) : "memory");
@@ -16,15 +19,11 @@ __device__ __forceinline__ void loadKeys(uint32_t (&b)[4], uint32_t address) {
 __device__ __forceinline__ void loadValues(uint32_t (&b)[4], uint32_t address) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3},[%4];" : "=r"(b[0]), "=r"(b[1]), "=r"(b[2]), "=r"(b[3]) : "r"(address) : "memory");
 }
-// 2^x in one instruction; exp2f also takes care of results below fp32's normal numbers, which fp16 weights have no use for. 2^0 = 1 and 2^-inf = 0 exactly.
+// 2^x in one instruction; exp2f also takes care of results below fp32's normal numbers, which are nothing beside a weight of 1. 2^0 = 1 and 2^-inf = 0 exactly.
 __device__ __forceinline__ float powerOfTwo(float x) {
   float y;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
   return y;
-}
-__device__ __forceinline__ uint32_t packHalves(float lo, float hi) {
-  const __half2 h = __floats2half2_rn(lo, hi);
-  return *reinterpret_cast<const uint32_t*>(&h);
 }
 
 // DIM: head dim rounded up to 16. A block of a head in the cache: keys [DIM/8][16][8], then values alike.
@@ -37,7 +36,7 @@ template <int DIM> struct Head {
   // Values: (dims 0-7, tokens 0-7), (dims 0-7, tokens 8-15), (dims 8-15, tokens 0-7), (dims 8-15, tokens 8-15).
   static __device__ __forceinline__ uint32_t valueLane(int lane) { return (lane >> 4) * PLANE + (((lane >> 3) & 1) * 8 + (lane & 7)) * 16; }
 
-  // Query fragments of one head: rows r and r + 8 of the m16 tile, from their first pieces on (null where there is no such row), `stride` halves from piece to piece.
+  // Query fragments of one head: rows r and r + 8 of the m16 tile, from their first pieces on (null where there is no such row), `stride` elements from piece to piece.
   static __device__ __forceinline__ void queries(uint32_t (&q)[STEPS][4], int headDim, int lane, const uint16_t* low, const uint16_t* high, int stride) {
     const int column = (lane & 3) * 2;
 #pragma unroll

@@ -36,11 +36,11 @@ __device__ __forceinline__ void rotateElements(float (&x)[8], float (&y)[8], con
     }
   }
 }
-__device__ __forceinline__ void rotatePieces(Piece& a, Piece& b, const float* angles, int half, int j, int interleaved) {
+template <class T> __device__ __forceinline__ void rotatePieces(Piece<T>& a, Piece<T>& b, const float* angles, int half, int j, int interleaved) {
   float x[8], y[8];
   a.unpack(x), b.unpack(y);
   rotateElements(x, y, angles, half, j, interleaved);
-  a = Piece::pack(x), b = Piece::pack(y);
+  a = Piece<T>::pack(x), b = Piece<T>::pack(y);
 }
 
 // What some families do to fused rows ahead of the rotation: a bias is added to q, k and v, and each head of q and of k is normed, y = x / sqrt(mean(x^2) + eps) *

@@ -1,10 +1,10 @@
-// Rows of fp16 activations as the products tile them (docs/adr/0001): tile after tile of `tileRows` rows, each [paddedCols/8][tileRows][8]. A *piece* is the
+// Rows of activations (fp16 or bf16; T = F16, Bf16 of common/mma.cuh where it matters) as the products tile them (docs/adr/0001): tile after tile of `tileRows` rows, each [paddedCols/8][tileRows][8]. A *piece* is the
 // 16 bytes of eight neighbouring columns of a row.
 #pragma once
-#include <cuda_fp16.h>
 #include <stdint.h>
 
 #include "../common/fresh.cuh"
+#include "../common/mma.cuh"
 
 // Programmatic dependent launch: every kernel of a step lets its successor start at once, and waits itself before it touches what other kernels write. Every
 // block passes the wait, so that a kernel's end implies the end of all before it. Cards before sm_90 launch one kernel after the other.
@@ -28,35 +28,32 @@ struct Rows {
   }
 };
 
-// Eight halves in a register quad.
-struct Piece {
+// Eight elements in a register quad.
+template <class T> struct Piece {
   uint4 bits;
   __device__ __forceinline__ void unpack(float (&v)[8]) const {
     const uint32_t w[4] = {bits.x, bits.y, bits.z, bits.w};
 #pragma unroll
     for (int i = 0; i < 4; i++) {
-      const float2 f = __half22float2(*reinterpret_cast<const __half2*>(&w[i]));
+      const float2 f = T::unpack(w[i]);
       v[2 * i] = f.x, v[2 * i + 1] = f.y;
     }
   }
   static __device__ __forceinline__ Piece pack(const float (&v)[8]) {
     uint32_t w[4];
 #pragma unroll
-    for (int i = 0; i < 4; i++) {
-      const __half2 h = __floats2half2_rn(v[2 * i], v[2 * i + 1]);
-      w[i] = *reinterpret_cast<const uint32_t*>(&h);
-    }
+    for (int i = 0; i < 4; i++) w[i] = T::pack(v[2 * i], v[2 * i + 1]);
     return {make_uint4(w[0], w[1], w[2], w[3])};
   }
 };
 
-// Dense weights: panels of 128 outputs, each [paddedInputs/8][128][8] fp16; outputs 2i and 2i+1 of 16 neighbours stand at i and i+8, so that a thread of a
+// Dense weights: panels of 128 outputs, each [paddedInputs/8][128][8] of the activations' type; outputs 2i and 2i+1 of 16 neighbours stand at i and i+8, so that a thread of a
 // tensor-core fragment holds both. Also the layout of embedding tables.
 __device__ __forceinline__ int64_t densePiece(int output, int piece, int pieces) {
   const int place = (output & 0x70) | (output & 1) << 3 | (output & 0xe) >> 1;
   return (((int64_t)(output >> 7) * pieces + piece) * 128 + place) * 8;
 }
 
-// Keys and values of a layer: [block][kvHead][key, value][headDimPadded/8][16 tokens][8] fp16, headDimPadded = head dim rounded up to 16; what lies beyond the head
+// Keys and values of a layer: [block][kvHead][key, value][headDimPadded/8][16 tokens][8] of the activations' type, headDimPadded = head dim rounded up to 16; what lies beyond the head
 // dim is zero. A block's keys and values of a head are one run of bytes and free of bank conflicts for ldmatrix as they stand.
 constexpr int KV_TOKENS = 16;

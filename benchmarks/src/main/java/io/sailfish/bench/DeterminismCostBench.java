@@ -1,6 +1,7 @@
 package io.sailfish.bench;
 
 import io.sailfish.kernels.BackendRequest;
+import io.sailfish.kernels.format.TwoByteFloat;
 import io.sailfish.llama.RuntimeConfig;
 import io.sailfish.llama.engine.GenerationRequest;
 import io.sailfish.llama.engine.GenerationResult;
@@ -121,7 +122,7 @@ public final class DeterminismCostBench {
 
   /** As in production, but for the memory: two engines share the card. */
   private static RuntimeConfig cardConfig() {
-    return RuntimeConfig.defaults().on(new BackendRequest("cuda", 0, null, 0.4));
+    return RuntimeConfig.defaults().on(new BackendRequest("cuda", 0, null, 0.4, TwoByteFloat.F16));
   }
 
   private static RuntimeConfig config(int threads) {

@@ -3,6 +3,7 @@ package io.sailfish.bench;
 import io.sailfish.arrow.Utf8Column;
 import io.sailfish.arrow.Utf8Writer;
 import io.sailfish.kernels.BackendRequest;
+import io.sailfish.kernels.format.TwoByteFloat;
 import io.sailfish.llama.LlamaRuntime;
 import io.sailfish.llama.LlamaRuntimes;
 import io.sailfish.llama.RowResults;
@@ -69,7 +70,8 @@ public final class GpuSparkBench {
     List<Double> shares = new ArrayList<>();
     List<List<String>> table = new ArrayList<>();
     long opening = System.nanoTime();
-    RuntimeConfig half = RuntimeConfig.defaults().on(new BackendRequest("cuda", 0, null, 0.4));
+    RuntimeConfig half =
+        RuntimeConfig.defaults().on(new BackendRequest("cuda", 0, null, 0.4, TwoByteFloat.F16));
     try (LlamaRuntime bare = LlamaRuntimes.open(Path.of(model), half);
         SparkSession spark = session(settings)) {
       System.out.printf(

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.sailfish.kernels.cpu.CpuBackend;
+import io.sailfish.kernels.format.TwoByteFloat;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -49,7 +50,7 @@ class BackendsTest {
 
   @Test
   void aCardThatWasGivenIsNotPassedOver() {
-    BackendRequest given = new BackendRequest("auto", 2, "GPU-12", 0.5);
+    BackendRequest given = new BackendRequest("auto", 2, "GPU-12", 0.5, TwoByteFloat.F16);
     String message =
         assertThrows(IllegalStateException.class, () -> Backends.open(given, NO_CARD)).getMessage();
     assertTrue(message.contains("GPU-12") && message.contains("no driver"), message);

@@ -1,6 +1,7 @@
 package io.sailfish.llama;
 
 import io.sailfish.kernels.BackendRequest;
+import io.sailfish.kernels.format.TwoByteFloat;
 import java.io.Serializable;
 
 /**
@@ -20,6 +21,7 @@ import java.io.Serializable;
  *     same on all executors; null = when the model is loaded
  * @param card address of the card to use, null = the first ({@link BackendRequest})
  * @param cardMemoryFraction share of the card's memory that may be taken
+ * @param activations type of activations, keys and values on a card
  * @param timelineDir folder for a timeline of the engine's steps, null or empty = none
  * @param speculation whether it is guessed how answers go on: {@code auto}, {@code on}, {@code
  *     always} or {@code off}; the answers are the same
@@ -37,6 +39,7 @@ public record RuntimeConfig(
     String templateTime,
     String card,
     double cardMemoryFraction,
+    TwoByteFloat activations,
     String timelineDir,
     String speculation)
     implements Serializable {
@@ -67,6 +70,7 @@ public record RuntimeConfig(
         templateTime,
         null,
         BackendRequest.MEMORY_FRACTION,
+        TwoByteFloat.F16,
         null,
         AUTO);
   }
@@ -91,6 +95,7 @@ public record RuntimeConfig(
         templateTime,
         request.card(),
         request.memoryFraction(),
+        request.activations(),
         timelineDir,
         speculation);
   }
@@ -110,6 +115,7 @@ public record RuntimeConfig(
         templateTime,
         card,
         cardMemoryFraction,
+        activations,
         timelineDir,
         speculation);
   }
@@ -129,6 +135,7 @@ public record RuntimeConfig(
         templateTime,
         card,
         cardMemoryFraction,
+        activations,
         timelineDir,
         speculation);
   }
@@ -148,6 +155,7 @@ public record RuntimeConfig(
         templateTime,
         card,
         cardMemoryFraction,
+        activations,
         timelineDir,
         speculation);
   }
@@ -167,12 +175,13 @@ public record RuntimeConfig(
         templateTime,
         card,
         cardMemoryFraction,
+        activations,
         timelineDir,
         setting);
   }
 
   /** What to open. */
   public BackendRequest backendRequest() {
-    return new BackendRequest(backend, threads, card, cardMemoryFraction);
+    return new BackendRequest(backend, threads, card, cardMemoryFraction, activations);
   }
 }

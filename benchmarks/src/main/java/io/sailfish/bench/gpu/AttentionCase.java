@@ -18,32 +18,39 @@ import java.util.List;
  *
  * @param window keys that a row sees; 0 = all
  */
-record AttentionCase(AttentionShape shape, int context, int rows, int window) {
+record AttentionCase(OpsInputs in, AttentionShape shape, int context, int rows, int window) {
   private static final int BLOCK = 16;
   private static final int LAYER = 1;
 
   /** Of keys and values: scores far from zero, whose rounding would show in other company. */
   private static final float SPREAD = 8;
 
-  static List<OpsCase> all() {
+  static List<OpsCase> all(OpsInputs in) {
     List<OpsCase> cases = new ArrayList<>();
-    add(cases, new AttentionShape(9, 3, 64), 67, 24, 0, 1, 16, 33);
-    add(cases, new AttentionShape(8, 2, 128), 300, 150, 0, 65);
-    add(cases, new AttentionShape(8, 2, 128), 1300, 20, 0, 1100);
-    add(cases, new AttentionShape(4, 2, 24), 40, 40, 0, 17);
-    add(cases, new AttentionShape(4, 2, 16), 129, 70, 0, 64);
-    add(cases, new AttentionShape(4, 4, 80), 200, 20, 0, 100);
-    add(cases, new AttentionShape(6, 2, 96), 200, 20, 0, 31);
-    add(cases, new AttentionShape(16, 1, 48), 257, 20, 0, 300);
-    add(cases, new AttentionShape(20, 1, 112), 150, 10, 0, 90);
-    add(cases, new AttentionShape(2, 1, 128), 9000, 6, 0, 4096);
+    add(in, cases, new AttentionShape(9, 3, 64), 67, 24, 0, 1, 16, 33);
+    add(in, cases, new AttentionShape(8, 2, 128), 300, 150, 0, 65);
+    add(in, cases, new AttentionShape(8, 2, 128), 1300, 20, 0, 1100);
+    add(in, cases, new AttentionShape(4, 2, 24), 40, 40, 0, 17);
+    add(in, cases, new AttentionShape(4, 2, 16), 129, 70, 0, 64);
+    add(in, cases, new AttentionShape(4, 4, 80), 200, 20, 0, 100);
+    add(in, cases, new AttentionShape(6, 2, 96), 200, 20, 0, 31);
+    add(in, cases, new AttentionShape(16, 1, 48), 257, 20, 0, 300);
+    add(in, cases, new AttentionShape(20, 1, 112), 150, 10, 0, 90);
+    add(in, cases, new AttentionShape(2, 1, 128), 9000, 6, 0, 4096);
     return cases;
   }
 
   private static void add(
-      List<OpsCase> cases, AttentionShape shape, int context, int rows, int... windows) {
+      OpsInputs in,
+      List<OpsCase> cases,
+      AttentionShape shape,
+      int context,
+      int rows,
+      int... windows) {
     for (int window : windows) {
-      cases.add(new AttentionCase(shape, context, rows, window).asCase());
+      if (in.hasAttention(shape.headDim(), window == 0)) {
+        cases.add(new AttentionCase(in, shape, context, rows, window).asCase());
+      }
     }
   }
 
@@ -95,7 +102,7 @@ record AttentionCase(AttentionShape shape, int context, int rows, int window) {
             OpsCase.ints(backend, tables),
             stride,
             unused);
-    Tensor qkv = OpsCase.rows(backend, shape.qkvCols(), 9, first, count);
+    Tensor qkv = in.rows(backend, shape.qkvCols(), 9, first, count);
     Tensor y = backend.floats(count, shape.qCols(), "y");
     if (window == 0) {
       ops.attention(y, qkv, cache, LAYER, step, shape, count);
@@ -115,7 +122,7 @@ record AttentionCase(AttentionShape shape, int context, int rows, int window) {
       }
       IntTensor to = OpsCase.ints(backend, slots);
       for (int layer = 0; layer < 2; layer++) {
-        float[] values = OpsCase.random(perSequence * shape.qkvCols(), 100 + 2 * sequence + layer);
+        float[] values = in.random(perSequence * shape.qkvCols(), 100 + 2 * sequence + layer);
         for (int i = 0; i < values.length; i++) {
           values[i] *= SPREAD;
         }

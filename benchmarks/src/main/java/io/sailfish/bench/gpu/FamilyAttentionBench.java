@@ -72,9 +72,9 @@ public final class FamilyAttentionBench {
             OpsCase.ints(backend, tables),
             stride,
             unused);
-    Tensor angles = OpsCase.exactRows(backend, context, SHAPE.headDim(), 1);
-    Tensor bias = OpsCase.exactRows(backend, 1, SHAPE.qkvCols(), 2);
-    Tensor norm = OpsCase.exactRows(backend, 1, SHAPE.headDim(), 3);
+    Tensor angles = OpsInputs.HALVES.exactRows(backend, context, SHAPE.headDim(), 1);
+    Tensor bias = OpsInputs.HALVES.exactRows(backend, 1, SHAPE.qkvCols(), 2);
+    Tensor norm = OpsInputs.HALVES.exactRows(backend, 1, SHAPE.headDim(), 3);
     List<String> line = new ArrayList<>(List.of(String.valueOf(rows), String.valueOf(context)));
     line.add(micros(cache, step, rows, LayerAttention.plain(angles, false)));
     line.add(micros(cache, step, rows, how(angles, bias, null, 0)));
@@ -91,7 +91,7 @@ public final class FamilyAttentionBench {
 
   /** Median time of a layer. */
   private String micros(KvCache cache, StepInputs step, int rows, LayerAttention how) {
-    Tensor qkv = OpsCase.rows(backend, SHAPE.qkvCols(), 4, 0, rows);
+    Tensor qkv = OpsInputs.HALVES.rows(backend, SHAPE.qkvCols(), 4, 0, rows);
     Tensor y = backend.floats(rows, SHAPE.qCols(), "y");
     Runnable layers =
         () -> {

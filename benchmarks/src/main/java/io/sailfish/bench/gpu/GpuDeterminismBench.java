@@ -6,6 +6,7 @@ import io.sailfish.kernels.BackendRequest;
 import io.sailfish.kernels.cuda.CudaAvailability;
 import io.sailfish.kernels.cuda.CudaBackend;
 import io.sailfish.kernels.cuda.CudaDevice;
+import io.sailfish.kernels.format.TwoByteFloat;
 import io.sailfish.llama.RuntimeConfig;
 import io.sailfish.llama.engine.Engine;
 import io.sailfish.llama.engine.GenerationRequest;
@@ -218,7 +219,8 @@ public final class GpuDeterminismBench {
     int cards = CudaDevice.count();
     double fraction = variant.engines() > cards ? 0.45 : BackendRequest.MEMORY_FRACTION;
     String card = Integer.toString(number % cards);
-    CudaBackend backend = CudaBackend.open(new BackendRequest("cuda", 0, card, fraction));
+    CudaBackend backend =
+        CudaBackend.open(new BackendRequest("cuda", 0, card, fraction, TwoByteFloat.F16));
     LlamaEngine.Loaded loaded =
         new LlamaEngine.Loaded(
             model, StepModel.weights(model, backend), "random weights", Set.of());

@@ -9,6 +9,7 @@ import io.sailfish.kernels.cpu.CpuBackend;
 import io.sailfish.kernels.cuda.CudaAvailability;
 import io.sailfish.kernels.cuda.CudaBackend;
 import io.sailfish.kernels.cuda.CudaDevice;
+import io.sailfish.kernels.format.TwoByteFloat;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -16,7 +17,8 @@ import java.util.List;
 /**
  * Holds every operator of the CUDA backend, those of decoding and those of prompts, against {@code
  * ReferenceOps} on the same inputs, and every row bit for bit against itself in other company.
- * Needs a JRE, the jars and a card. Option: {@code --only TEXT}.
+ * Needs a JRE, the jars and a card. Options: {@code --only TEXT}, {@code --activations fp16|bf16}
+ * (both), whose tolerances are as far apart as their last places.
  */
 public final class GpuOpsCheck {
   private final Backend reference = CpuBackend.reference();
@@ -38,30 +40,36 @@ public final class GpuOpsCheck {
       System.exit(2);
     }
     GpuOpsCheck check = new GpuOpsCheck();
-    check.run(options.text("only", ""));
+    for (TwoByteFloat type : TwoByteFloat.values()) {
+      if (type.describe().contains(options.text("activations", ""))) {
+        check.run(type, options.text("only", ""));
+      }
+    }
     check.failures.forEach(failure -> System.out.println("FAILED " + failure));
     System.out.printf("%d operators checked, %d failures%n", check.checked, check.failures.size());
     System.exit(check.failures.isEmpty() ? 0 : 1);
   }
 
-  /** Checks the cases whose name contains {@code only} and returns what is wrong. */
-  static List<String> failures(String only) {
+  /** Checks all cases and returns what is wrong. */
+  static List<String> failures(TwoByteFloat activations) {
     GpuOpsCheck check = new GpuOpsCheck();
-    check.run(only);
+    check.run(activations, "");
     return check.failures;
   }
 
-  private void run(String only) {
-    List<OpsCase> cases = new ArrayList<>(OpsCase.all());
-    cases.addAll(AttentionCase.all());
-    cases.addAll(RopeAttentionCase.all());
+  private void run(TwoByteFloat activations, String only) {
+    OpsInputs in = new OpsInputs(activations);
+    List<OpsCase> cases = new ArrayList<>(OpsCase.all(in));
+    cases.addAll(AttentionCase.all(in));
+    cases.addAll(RopeAttentionCase.all(in));
     cases.removeIf(c -> !c.name().contains(only));
-    try (CudaBackend card = CudaBackend.open(0)) {
+    try (CudaBackend card = CudaBackend.open(0, activations)) {
       System.out.println(card.describe());
       for (OpsCase c : cases) {
         float[] expected = c.run(reference, reference.ops());
-        hold(c, "decode", card, card.ops(), expected);
-        hold(c, "prompt", card, card.promptOps(), expected);
+        double tolerance = c.tolerance() * in.coarseness();
+        hold(c, "decode", card, card.ops(), expected, tolerance);
+        hold(c, "prompt", card, card.promptOps(), expected, tolerance);
       }
       if (only.isEmpty()) {
         choice(card);
@@ -69,9 +77,10 @@ public final class GpuOpsCheck {
     }
   }
 
-  private void hold(OpsCase c, String role, CudaBackend card, Ops ops, float[] expected) {
+  private void hold(
+      OpsCase c, String role, CudaBackend card, Ops ops, float[] expected, double tolerance) {
     checked++;
-    String name = c.name() + ", " + role;
+    String name = "%s %s, %s".formatted(card.activations().describe(), c.name(), role);
     float[] got;
     try {
       got = c.program().run(card, ops, 0, c.rows());
@@ -96,7 +105,7 @@ public final class GpuOpsCheck {
     int cols = expected.length / c.rows();
     long differing = differing(c, card, ops, got, cols);
     System.out.printf("%-58s error %.2e, %d differ%n", name, worst, differing);
-    if (!(worst <= c.tolerance())) {
+    if (!(worst <= tolerance)) {
       failures.add(
           "%s: error %.2e at row %d column %d: %s, expected %s"
               .formatted(
@@ -129,7 +138,7 @@ public final class GpuOpsCheck {
   private void choice(CudaBackend card) {
     for (int vocabulary : new int[] {5, 512, 1001, 128256}) {
       int rows = 6;
-      float[] logits = OpsCase.random(rows * vocabulary, 3);
+      float[] logits = OpsInputs.HALVES.random(rows * vocabulary, 3);
       int[] expected = new int[rows];
       for (int row = 0; row < rows; row++) {
         int from = row * vocabulary;

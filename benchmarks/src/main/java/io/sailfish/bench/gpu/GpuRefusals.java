@@ -3,6 +3,7 @@ package io.sailfish.bench.gpu;
 import io.sailfish.kernels.BackendRequest;
 import io.sailfish.kernels.cuda.CudaDevice;
 import io.sailfish.kernels.cuda.DeviceBuffer;
+import io.sailfish.kernels.format.TwoByteFloat;
 import io.sailfish.llama.LlamaRuntime;
 import io.sailfish.llama.LlamaRuntimes;
 import io.sailfish.llama.RuntimeConfig;
@@ -52,7 +53,8 @@ public final class GpuRefusals {
   }
 
   private RuntimeConfig config(String card, double fraction) {
-    return RuntimeConfig.defaults().on(new BackendRequest("cuda", 0, card, fraction));
+    return RuntimeConfig.defaults()
+        .on(new BackendRequest("cuda", 0, card, fraction, TwoByteFloat.F16));
   }
 
   private void refused(String card, double fraction, List<String> words) {

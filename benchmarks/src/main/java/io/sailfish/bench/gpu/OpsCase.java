@@ -7,7 +7,6 @@ import io.sailfish.kernels.Ops;
 import io.sailfish.kernels.Tensor;
 import io.sailfish.kernels.Weight;
 import io.sailfish.kernels.WeightSource;
-import io.sailfish.kernels.format.HalfFloat;
 import io.sailfish.kernels.format.QuantFormat;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -16,10 +15,11 @@ import java.util.List;
 
 /**
  * One operator on one shape, as a program that runs on any backend: on rows {@code [first, first +
- * count)} of inputs that depend on the case alone and that fp16 holds exactly.
+ * count)} of inputs that depend on the case alone and that the type of activations holds exactly
+ * ({@link OpsInputs}).
  *
  * @param rows rows there are
- * @param tolerance of an element, relative to the largest of the result
+ * @param tolerance of an element with fp16 activations, relative to the largest of the result
  */
 record OpsCase(String name, int rows, double tolerance, Program program) {
   interface Program {
@@ -34,54 +34,54 @@ record OpsCase(String name, int rows, double tolerance, Program program) {
   /** Half a unit in fp16's last place, twice; sums are fp32. */
   private static final double HALF = 1e-3;
 
-  static List<OpsCase> all() {
+  static List<OpsCase> all(OpsInputs in) {
     List<OpsCase> cases = new ArrayList<>();
     for (QuantFormat format : QuantFormat.values()) {
-      cases.add(embed(format, 2 * format.blockLength()));
+      cases.add(embed(in, format, 2 * format.blockLength()));
     }
-    cases.add(embed(QuantFormat.Q8_0, 576));
+    cases.add(embed(in, QuantFormat.Q8_0, 576));
     for (int cols : new int[] {8, 64, 576, 4096, 20000}) {
-      cases.add(rmsNorm(cols));
+      cases.add(rmsNorm(in, cols));
     }
-    cases.add(product("linear", QuantFormat.F16, 300, 576, 300, false));
-    cases.add(product("logits", QuantFormat.F16, 1000, 576, 300, true));
-    cases.add(product("logits", QuantFormat.Q8_0, 515, 4096, 17, true));
-    cases.add(product("linear", QuantFormat.Q4_0, 520, 1536, 300, false));
-    cases.add(product("linear", QuantFormat.Q4_1, 200, 576, 140, false));
+    cases.add(product(in, "linear", QuantFormat.F16, 300, 576, 300, false));
+    cases.add(product(in, "logits", QuantFormat.F16, 1000, 576, 300, true));
+    cases.add(product(in, "logits", QuantFormat.Q8_0, 515, 4096, 17, true));
+    cases.add(product(in, "linear", QuantFormat.Q4_0, 520, 1536, 300, false));
+    cases.add(product(in, "linear", QuantFormat.Q4_1, 200, 576, 140, false));
     for (QuantFormat format : List.of(QuantFormat.F16, QuantFormat.Q4_0, QuantFormat.Q4_1)) {
-      cases.add(add(format));
-      cases.add(swiGlu(format, 96));
-      cases.add(swiGlu(format, 160));
+      cases.add(add(in, format));
+      cases.add(swiGlu(in, format, 96));
+      cases.add(swiGlu(in, format, 160));
     }
     for (int dim : new int[] {24, 64, 80, 128}) {
-      cases.add(rope(new AttentionShape(6, 2, dim), true));
-      cases.add(rope(new AttentionShape(6, 2, dim), false));
+      cases.add(rope(in, new AttentionShape(6, 2, dim), true));
+      cases.add(rope(in, new AttentionShape(6, 2, dim), false));
     }
     for (int dim : new int[] {24, 48, 64, 80, 128}) {
-      cases.add(headNorm(new AttentionShape(6, 2, dim)));
+      cases.add(headNorm(in, new AttentionShape(6, 2, dim)));
     }
-    cases.add(addBias(60));
-    cases.add(addBias(576));
-    cases.add(gather());
-    cases.add(gatherCols());
+    cases.add(addBias(in, 60));
+    cases.add(addBias(in, 576));
+    cases.add(gather(in));
+    cases.add(gatherCols(in));
     // Last, as rows are tiled otherwise on a backend that has met a weight with a table.
     for (QuantFormat format : QuantFormat.values()) {
-      cases.add(product("linear", format, 33, 96, 20, false));
-      cases.add(product("linear", format, 300, 1536, 150, false));
+      cases.add(product(in, "linear", format, 33, 96, 20, false));
+      cases.add(product(in, "linear", format, 300, 1536, 150, false));
     }
     for (QuantFormat format : List.of(QuantFormat.U4, QuantFormat.Q4_K, QuantFormat.NF4)) {
-      cases.add(add(format));
-      cases.add(swiGlu(format, 160));
+      cases.add(add(in, format));
+      cases.add(swiGlu(in, format, 160));
     }
     return cases;
   }
 
   private record Source(String name, QuantFormat format, int rows, int cols, byte[] bytes)
       implements WeightSource {
-    static Source random(QuantFormat format, int rows, int cols, long seed) {
+    static Source random(OpsInputs in, QuantFormat format, int rows, int cols, long seed) {
       int rowBytes = Math.toIntExact(format.rowBytes(cols));
       ByteBuffer encoded = ByteBuffer.allocate(rows * rowBytes).order(ByteOrder.LITTLE_ENDIAN);
-      float[] values = OpsCase.random(rows * cols, seed);
+      float[] values = in.random(rows * cols, seed);
       for (int row = 0; row < rows; row++) {
         format.codec().encode(values, row * cols, cols, encoded, row * rowBytes);
       }
@@ -93,29 +93,6 @@ record OpsCase(String name, int rows, double tolerance, Program program) {
       int rowBytes = Math.toIntExact(format.rowBytes(cols));
       dst.put(bytes, firstRow * rowBytes, numRows * rowBytes);
     }
-  }
-
-  /** Values about one in magnitude that fp16 holds. */
-  static float[] random(int count, long seed) {
-    float[] values = new float[count];
-    for (int i = 0; i < count; i++) {
-      long bits = NoiseCodes.mix(seed * 0x9e3779b97f4a7c15L + i);
-      int spread = (int) (bits & 0xffff) + (int) (bits >>> 16 & 0xffff) - 0xffff;
-      values[i] = HalfFloat.toFloat(HalfFloat.fromFloat(spread * (1 / 26755f)));
-    }
-    return values;
-  }
-
-  static Tensor rows(Backend backend, int cols, long seed, int first, int count) {
-    Tensor tensor = backend.floats(count, cols, "input");
-    backend.write(tensor, 0, random((first + count) * cols, seed), first * cols, count * cols);
-    return tensor;
-  }
-
-  static Tensor exactRows(Backend backend, int rows, int cols, long seed) {
-    Tensor tensor = backend.exact(rows, cols, "table");
-    backend.write(tensor, 0, random(rows * cols, seed), 0, rows * cols);
-    return tensor;
   }
 
   static IntTensor ints(Backend backend, int... values) {
@@ -130,13 +107,13 @@ record OpsCase(String name, int rows, double tolerance, Program program) {
     return values;
   }
 
-  private static OpsCase embed(QuantFormat format, int cols) {
+  private static OpsCase embed(OpsInputs in, QuantFormat format, int cols) {
     return new OpsCase(
         "embed %s %d".formatted(format.id(), cols),
         70,
         6e-4,
         (backend, ops, first, count) -> {
-          Weight table = backend.vocabularyWeight("table", Source.random(format, 300, cols, 1));
+          Weight table = backend.vocabularyWeight("table", Source.random(in, format, 300, cols, 1));
           int[] ids = new int[count];
           for (int i = 0; i < count; i++) {
             ids[i] = (first + i) * 37 % 300;
@@ -147,20 +124,26 @@ record OpsCase(String name, int rows, double tolerance, Program program) {
         });
   }
 
-  private static OpsCase rmsNorm(int cols) {
+  private static OpsCase rmsNorm(OpsInputs in, int cols) {
     return new OpsCase(
         "rmsNorm " + cols,
         70,
         HALF,
         (backend, ops, first, count) -> {
-          Tensor x = rows(backend, cols, 5, first, count);
-          ops.rmsNorm(x, x, exactRows(backend, 1, cols, 6), 1e-5f, count);
+          Tensor x = in.rows(backend, cols, 5, first, count);
+          ops.rmsNorm(x, x, in.exactRows(backend, 1, cols, 6), 1e-5f, count);
           return read(backend, x);
         });
   }
 
   private static OpsCase product(
-      String name, QuantFormat format, int outputs, int inputs, int rows, boolean logits) {
+      OpsInputs in,
+      String name,
+      QuantFormat format,
+      int outputs,
+      int inputs,
+      int rows,
+      boolean logits) {
     int block = format.blockLength();
     int cols = Math.max(block, inputs / block * block);
     return new OpsCase(
@@ -169,37 +152,37 @@ record OpsCase(String name, int rows, double tolerance, Program program) {
         // The prefill product rounds each weight to fp16.
         logits ? 6e-4 : 2 * HALF,
         (backend, ops, first, count) -> {
-          Tensor x = rows(backend, cols, 1, first, count);
+          Tensor x = in.rows(backend, cols, 1, first, count);
           Tensor y =
               logits ? backend.exact(count, outputs, "y") : backend.floats(count, outputs, "y");
           if (logits) {
-            Source head = Source.random(format, outputs, cols, 2);
+            Source head = Source.random(in, format, outputs, cols, 2);
             ops.linear(y, x, backend.vocabularyWeight("w", head), count);
             return read(backend, y);
           }
-          Source low = Source.random(format, outputs / 3, cols, 2);
-          Source high = Source.random(format, outputs - outputs / 3, cols, 3);
+          Source low = Source.random(in, format, outputs / 3, cols, 2);
+          Source high = Source.random(in, format, outputs - outputs / 3, cols, 3);
           ops.linear(y, x, backend.weight("w", List.of(low, high)), count);
           return read(backend, y);
         });
   }
 
-  private static OpsCase add(QuantFormat format) {
+  private static OpsCase add(OpsInputs in, QuantFormat format) {
     return new OpsCase(
         "linearAdd " + format.id(),
         150,
         2 * HALF,
         (backend, ops, first, count) -> {
           int cols = format.blockLength() > 32 ? format.blockLength() : 320;
-          Tensor y = rows(backend, 264, 2, first, count);
-          Source source = Source.random(format, 264, cols, 3);
+          Tensor y = in.rows(backend, 264, 2, first, count);
+          Source source = Source.random(in, format, 264, cols, 3);
           Weight w = backend.weight("w", List.of(source));
-          ops.linearAdd(y, rows(backend, cols, 1, first, count), w, count);
+          ops.linearAdd(y, in.rows(backend, cols, 1, first, count), w, count);
           return read(backend, y);
         });
   }
 
-  private static OpsCase swiGlu(QuantFormat format, int inner) {
+  private static OpsCase swiGlu(OpsInputs in, QuantFormat format, int inner) {
     return new OpsCase(
         "swiGlu %s %d".formatted(format.id(), inner),
         150,
@@ -209,11 +192,11 @@ record OpsCase(String name, int rows, double tolerance, Program program) {
           Weight w =
               backend.gatedWeight(
                   "w",
-                  Source.random(format, inner, cols, 3),
-                  Source.random(format, inner, cols, 4));
+                  Source.random(in, format, inner, cols, 3),
+                  Source.random(in, format, inner, cols, 4));
           Tensor y = backend.floats(count, inner, "y");
           Tensor x = backend.floats(count, cols, "x");
-          float[] values = random((first + count) * cols, 1);
+          float[] values = in.random((first + count) * cols, 1);
           for (int i = 0; i < values.length; i++) {
             values[i] /= 8;
           }
@@ -223,58 +206,58 @@ record OpsCase(String name, int rows, double tolerance, Program program) {
         });
   }
 
-  private static OpsCase rope(AttentionShape shape, boolean interleaved) {
+  private static OpsCase rope(OpsInputs in, AttentionShape shape, boolean interleaved) {
     return new OpsCase(
         "rope %d %s".formatted(shape.headDim(), interleaved ? "neighbours" : "halves"),
         40,
         HALF,
         (backend, ops, first, count) -> {
-          Tensor qkv = rows(backend, shape.qkvCols(), 7, first, count);
+          Tensor qkv = in.rows(backend, shape.qkvCols(), 7, first, count);
           int[] positions = new int[count];
           for (int i = 0; i < count; i++) {
             positions[i] = (first + i) * 3 % 11;
           }
-          Tensor table = exactRows(backend, 11, shape.headDim(), 8);
+          Tensor table = in.exactRows(backend, 11, shape.headDim(), 8);
           ops.rope(qkv, table, ints(backend, positions), shape, interleaved, count);
           return read(backend, qkv);
         });
   }
 
-  private static OpsCase headNorm(AttentionShape shape) {
+  private static OpsCase headNorm(OpsInputs in, AttentionShape shape) {
     return new OpsCase(
         "headNorm " + shape.headDim(),
         40,
         HALF,
         (backend, ops, first, count) -> {
-          Tensor qkv = rows(backend, shape.qkvCols(), 7, first, count);
-          Tensor q = exactRows(backend, 1, shape.headDim(), 8);
-          Tensor k = exactRows(backend, 1, shape.headDim(), 9);
+          Tensor qkv = in.rows(backend, shape.qkvCols(), 7, first, count);
+          Tensor q = in.exactRows(backend, 1, shape.headDim(), 8);
+          Tensor k = in.exactRows(backend, 1, shape.headDim(), 9);
           ops.headNorm(qkv, q, k, 1e-6f, shape, count);
           return read(backend, qkv);
         });
   }
 
-  private static OpsCase addBias(int cols) {
+  private static OpsCase addBias(OpsInputs in, int cols) {
     return new OpsCase(
         "addBias " + cols,
         150,
         HALF,
         (backend, ops, first, count) -> {
-          Tensor y = rows(backend, cols, 3, first, count);
-          ops.addBias(y, exactRows(backend, 1, cols, 4), count);
+          Tensor y = in.rows(backend, cols, 3, first, count);
+          ops.addBias(y, in.exactRows(backend, 1, cols, 4), count);
           return read(backend, y);
         });
   }
 
   /** From rows that the prompts' operators wrote, as the last layer does. */
-  private static OpsCase gather() {
+  private static OpsCase gather(OpsInputs in) {
     return new OpsCase(
         "gatherRows",
         30,
         HALF,
         (backend, ops, first, count) -> {
-          Tensor x = rows(backend, 200, 3, 0, 300);
-          backend.promptOps().rmsNorm(x, x, exactRows(backend, 1, 200, 4), 1e-5f, 300);
+          Tensor x = in.rows(backend, 200, 3, 0, 300);
+          backend.promptOps().rmsNorm(x, x, in.exactRows(backend, 1, 200, 4), 1e-5f, 300);
           int[] ids = new int[count];
           for (int i = 0; i < count; i++) {
             ids[i] = (first + i) * 71 % 300;
@@ -286,7 +269,7 @@ record OpsCase(String name, int rows, double tolerance, Program program) {
   }
 
   /** Columns 1, 2 .. 199, 0 of each row. */
-  private static OpsCase gatherCols() {
+  private static OpsCase gatherCols(OpsInputs in) {
     return new OpsCase(
         "gatherCols",
         150,
@@ -298,7 +281,7 @@ record OpsCase(String name, int rows, double tolerance, Program program) {
           }
           Tensor y = backend.floats(count, order.length, "y");
           ops.gatherCols(
-              y, rows(backend, order.length, 3, first, count), ints(backend, order), count);
+              y, in.rows(backend, order.length, 3, first, count), ints(backend, order), count);
           return read(backend, y);
         });
   }

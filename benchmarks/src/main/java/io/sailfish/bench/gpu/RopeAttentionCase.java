@@ -20,7 +20,7 @@ import java.util.List;
  * beyond a sequence's end is NaN, and so is a row's own place before the step.
  */
 record RopeAttentionCase(
-    AttentionShape shape, int context, int rows, boolean interleaved, Family family) {
+    OpsInputs in, AttentionShape shape, int context, int rows, boolean interleaved, Family family) {
   /**
    * In what a layer is no plain Llama's.
    *
@@ -40,42 +40,55 @@ record RopeAttentionCase(
   private static final int BLOCK = 16;
   private static final int LAYER = 1;
 
-  static List<OpsCase> all() {
+  static List<OpsCase> all(OpsInputs in) {
     List<OpsCase> cases = new ArrayList<>();
     for (boolean interleaved : new boolean[] {false, true}) {
       for (int dim = 16; dim <= 128; dim += 16) {
         AttentionShape shape = new AttentionShape(6, 2, dim);
-        add(cases, shape, 70, 24, interleaved, new Family(true, true, 20));
+        add(in, cases, shape, 70, 24, interleaved, new Family(true, true, 20));
       }
-      add(cases, new AttentionShape(4, 2, 24), 40, 9, interleaved, new Family(true, true, 16));
+      add(in, cases, new AttentionShape(4, 2, 24), 40, 9, interleaved, new Family(true, true, 16));
       add(
+          in,
           cases,
           new AttentionShape(20, 1, 128),
           1300,
           4,
           interleaved,
           new Family(true, true, 1100));
-      add(cases, new AttentionShape(4, 2, 128), 50, 140, interleaved, new Family(false, true, 0));
+      add(
+          in,
+          cases,
+          new AttentionShape(4, 2, 128),
+          50,
+          140,
+          interleaved,
+          new Family(false, true, 0));
       AttentionShape qwen = new AttentionShape(14, 2, 64);
       cases.add(
-          new RopeAttentionCase(qwen, 90, 40, interleaved, new Family(true, false, 0)).asCase());
+          new RopeAttentionCase(in, qwen, 90, 40, interleaved, new Family(true, false, 0))
+              .asCase());
       AttentionShape mistral = new AttentionShape(8, 2, 128);
       cases.add(
-          new RopeAttentionCase(mistral, 200, 40, interleaved, new Family(false, false, 90))
+          new RopeAttentionCase(in, mistral, 200, 40, interleaved, new Family(false, false, 90))
               .asCase());
     }
     return cases;
   }
 
   private static void add(
+      OpsInputs in,
       List<OpsCase> cases,
       AttentionShape shape,
       int context,
       int rows,
       boolean interleaved,
       Family family) {
-    cases.add(new RopeAttentionCase(shape, context, rows, interleaved, Family.LLAMA).asCase());
-    cases.add(new RopeAttentionCase(shape, context, rows, interleaved, family).asCase());
+    for (Family each : List.of(Family.LLAMA, family)) {
+      if (in.hasAttention(shape.headDim(), each.equals(Family.LLAMA))) {
+        cases.add(new RopeAttentionCase(in, shape, context, rows, interleaved, each).asCase());
+      }
+    }
   }
 
   private OpsCase asCase() {
@@ -129,11 +142,11 @@ record RopeAttentionCase(
    */
   private float[] attend(
       Backend backend, Ops ops, KvCache cache, StepInputs step, int first, int count) {
-    Tensor product = OpsCase.rows(backend, shape.qkvCols(), 9, first, count);
+    Tensor product = in.rows(backend, shape.qkvCols(), 9, first, count);
     int[] ids = new int[count];
     Arrays.setAll(ids, i -> i);
     IntTensor order = OpsCase.ints(backend, ids);
-    Tensor angles = OpsCase.exactRows(backend, context, shape.headDim(), 5);
+    Tensor angles = in.exactRows(backend, context, shape.headDim(), 5);
     LayerAttention how = how(backend, angles);
     Tensor qkv = backend.floats(count, shape.qkvCols(), "qkv");
     Tensor y = backend.floats(count, shape.qCols(), "y");
@@ -168,9 +181,9 @@ record RopeAttentionCase(
   }
 
   private LayerAttention how(Backend backend, Tensor angles) {
-    Tensor bias = family.biases() ? OpsCase.exactRows(backend, 1, shape.qkvCols(), 11) : null;
-    Tensor qNorm = family.norms() ? OpsCase.exactRows(backend, 1, shape.headDim(), 12) : null;
-    Tensor kNorm = family.norms() ? OpsCase.exactRows(backend, 1, shape.headDim(), 13) : null;
+    Tensor bias = family.biases() ? in.exactRows(backend, 1, shape.qkvCols(), 11) : null;
+    Tensor qNorm = family.norms() ? in.exactRows(backend, 1, shape.headDim(), 12) : null;
+    Tensor kNorm = family.norms() ? in.exactRows(backend, 1, shape.headDim(), 13) : null;
     return new LayerAttention(angles, interleaved, bias, qNorm, kNorm, 1e-6f, family.window());
   }
 
@@ -200,7 +213,7 @@ record RopeAttentionCase(
     int stride = tables.length / positions.length;
     int perSequence = stride * BLOCK;
     for (int sequence = 0; sequence < positions.length; sequence++) {
-      float[] values = OpsCase.random(perSequence * shape.qkvCols(), 100 + first + sequence);
+      float[] values = in.random(perSequence * shape.qkvCols(), 100 + first + sequence);
       Arrays.fill(values, positions[sequence] * shape.qkvCols(), values.length, Float.NaN);
       Tensor qkv = backend.floats(perSequence, shape.qkvCols(), "fill");
       backend.write(qkv, 0, values, 0, values.length);

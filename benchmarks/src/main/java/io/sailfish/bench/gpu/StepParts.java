@@ -78,7 +78,8 @@ final class StepParts {
     Tensor attended = b.floats(rows, shape.qCols(), "attended");
     Tensor inner = b.floats(rows, m.config.inner(), "inner");
     Tensor angles = b.exact(1024, shape.headDim(), "angles");
-    b.write(angles, 0, OpsCase.random(1024 * shape.headDim(), 2), 0, 1024 * shape.headDim());
+    b.write(
+        angles, 0, OpsInputs.HALVES.random(1024 * shape.headDim(), 2), 0, 1024 * shape.headDim());
     LayerAttention how = LayerAttention.plain(angles, false);
     List<LlamaWeights.Layer> w = m.weights.layers();
     int layers = w.size();

@@ -34,7 +34,8 @@ final class StepRepeats {
     int hidden = m.config.hidden();
     Tensor x = b.floats(rows, hidden, "x");
     Tensor angles = b.exact(1024, shape.headDim(), "angles");
-    b.write(angles, 0, OpsCase.random(1024 * shape.headDim(), 2), 0, 1024 * shape.headDim());
+    b.write(
+        angles, 0, OpsInputs.HALVES.random(1024 * shape.headDim(), 2), 0, 1024 * shape.headDim());
     LayerAttention how = LayerAttention.plain(angles, false);
     List<Runnable> kernels = new ArrayList<>();
     Ops ops = b.ops();

@@ -6,9 +6,11 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import io.sailfish.kernels.cuda.CudaAvailability;
 import io.sailfish.kernels.cuda.CudaBackend;
 import io.sailfish.kernels.cuda.CudaDevice;
+import io.sailfish.kernels.format.TwoByteFloat;
 import io.sailfish.llama.model.ModelConfig;
 import org.junit.jupiter.api.Tag;
-import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 class StepBitsTest {
   /**
@@ -18,9 +20,10 @@ class StepBitsTest {
 
   private static final int REPEATS = 6;
 
-  @Test
+  @ParameterizedTest
+  @EnumSource
   @Tag("gpu")
-  void rowsOfLargeShapesHaveTheSameLogitsInStepsOfEverySize() {
+  void rowsOfLargeShapesHaveTheSameLogitsInStepsOfEverySize(TwoByteFloat activations) {
     CudaAvailability availability = CudaDevice.availability();
     assumeTrue(availability.available(), availability.reason());
     ModelConfig c = StepModel.LLAMA_8B;
@@ -37,7 +40,7 @@ class StepBitsTest {
             c.normEps(),
             c.rope(),
             c.tiedEmbeddings());
-    try (CudaBackend backend = CudaBackend.open(0)) {
+    try (CudaBackend backend = CudaBackend.open(0, activations)) {
       StepBits bits = new StepBits(new StepModel(few, backend), "1,16,32,48,64,128");
       bits.run(REPEATS);
       assertEquals(0, bits.differing());

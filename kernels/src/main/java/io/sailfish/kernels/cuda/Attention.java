@@ -1,12 +1,14 @@
 package io.sailfish.kernels.cuda;
 
 import io.sailfish.kernels.AttentionShape;
+import io.sailfish.kernels.KernelException;
 import io.sailfish.kernels.cuda.RopeKernels.Variant;
+import io.sailfish.kernels.format.TwoByteFloat;
 import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Twin of attention_decode_sm90.cu and attention_prefill_sm90.cu. Owns the workspace in which a
+ * Twin of attention_decode_*_sm90.cu and attention_prefill_*_sm90.cu. Owns the workspace in which a
  * row's spans meet; launches on one stream share it.
  */
 final class Attention implements AutoCloseable {
@@ -32,6 +34,9 @@ final class Attention implements AutoCloseable {
   private static final int MOST_RESIDENT = 3;
 
   private static final double LOG2_E = 1 / Math.log(2);
+
+  private static final List<Integer> BRAIN_DIMS = List.of(16, 32, 64, 80, 96, 128);
+  private static final List<Integer> BRAIN_VARIANT_DIMS = List.of(16, 32, 64, 128);
 
   private static final KernelSpec DECODE = decodeParameters().build();
   private static final KernelSpec DECODE_VARIANT =
@@ -91,25 +96,55 @@ final class Attention implements AutoCloseable {
 
   static List<KernelSpec> specs() {
     List<KernelSpec> specs = new ArrayList<>();
-    for (int dim = 16; dim <= CudaKvCache.MAX_HEAD_DIM; dim += 16) {
-      for (boolean plain : new boolean[] {true, false}) {
-        specs.add(decodeSpec(dim, plain));
-        specs.add(prefillSpec(dim, plain));
+    for (TwoByteFloat type : TwoByteFloat.values()) {
+      for (int dim = 16; dim <= CudaKvCache.MAX_HEAD_DIM; dim += 16) {
+        for (boolean plain : new boolean[] {true, false}) {
+          if (isBuilt(type, dim, plain)) {
+            specs.add(decodeSpec(type, dim, plain));
+            specs.add(prefillSpec(type, dim, plain));
+          }
+        }
       }
     }
     return specs;
   }
 
-  private static KernelSpec decodeSpec(int dim, boolean plain) {
-    return plain
-        ? DECODE.withEntry("attention_decode_sm90", "attention_decode_d" + dim)
-        : DECODE_VARIANT.withEntry("attention_decode_sm90", "attention_decode_variant_d" + dim);
+  /** Head dims with kernels for bf16: those of models, as every entry costs build time. */
+  private static boolean isBuilt(TwoByteFloat type, int dim, boolean plain) {
+    return type == TwoByteFloat.F16 || (plain ? BRAIN_DIMS : BRAIN_VARIANT_DIMS).contains(dim);
   }
 
-  private static KernelSpec prefillSpec(int dim, boolean plain) {
-    return plain
-        ? PREFILL.withEntry("attention_prefill_sm90", "attention_prefill_d" + dim)
-        : PREFILL_WINDOW.withEntry("attention_prefill_sm90", "attention_prefill_window_d" + dim);
+  /**
+   * Refuses head dims that have no kernel for a type of activations.
+   *
+   * @param plain whether layers have neither biases nor norms of heads nor a window
+   */
+  static void check(TwoByteFloat type, AttentionShape shape, boolean plain) {
+    if (!isBuilt(type, CudaKvCache.paddedDim(shape), plain)) {
+      throw new KernelException(
+          "attention",
+          plain ? "headDim" : "headDim with biases, norms or a window",
+          "one of %s for %s activations (fp16 takes others)"
+              .formatted(plain ? BRAIN_DIMS : BRAIN_VARIANT_DIMS, type.describe()),
+          shape.headDim());
+    }
+  }
+
+  private static KernelSpec decodeSpec(TwoByteFloat type, int dim, boolean plain) {
+    return named(
+        plain ? DECODE : DECODE_VARIANT, "attention_decode", plain ? "" : "_variant", type, dim);
+  }
+
+  private static KernelSpec prefillSpec(TwoByteFloat type, int dim, boolean plain) {
+    return named(
+        plain ? PREFILL : PREFILL_WINDOW, "attention_prefill", plain ? "" : "_window", type, dim);
+  }
+
+  private static KernelSpec named(
+      KernelSpec parameters, String kernel, String variant, TwoByteFloat type, int dim) {
+    String ofType = type == TwoByteFloat.F16 ? "" : "_" + type.id();
+    return parameters.withEntry(
+        kernel + ofType + "_sm90", "%s%s%s_d%d".formatted(kernel, variant, ofType, dim));
   }
 
   private static float scale(AttentionShape shape) {
@@ -223,12 +258,10 @@ final class Attention implements AutoCloseable {
       scale(shape)
     };
     Variant variant = rotation == null ? Variant.NONE : rotation.variant();
-    if (window == 0 && variant.equals(Variant.NONE)) {
-      stream.launch(decodeSpec(dim, true), geometry, arguments);
-    } else {
-      Object[] all = RopeKernels.with(arguments, variant, window);
-      stream.launch(decodeSpec(dim, false), geometry, all);
-    }
+    boolean plain = window == 0 && variant.equals(Variant.NONE);
+    check(qkv.type(), shape, plain);
+    Object[] all = plain ? arguments : RopeKernels.with(arguments, variant, window);
+    stream.launch(decodeSpec(qkv.type(), dim, plain), geometry, all);
   }
 
   /**
@@ -271,7 +304,9 @@ final class Attention implements AutoCloseable {
     if (window > 0) {
       arguments.add(window);
     }
-    stream.launch(prefillSpec(dim, window == 0), geometry, arguments.toArray());
+    check(qkv.type(), shape, window == 0);
+    KernelSpec spec = prefillSpec(qkv.type(), dim, window == 0);
+    stream.launch(spec, geometry, arguments.toArray());
   }
 
   /** Bytes that {@link #decode} needs for so many rows and entries of a block table. */

@@ -11,6 +11,7 @@ import io.sailfish.kernels.StepInputs;
 import io.sailfish.kernels.Tensor;
 import io.sailfish.kernels.Weight;
 import io.sailfish.kernels.WeightSource;
+import io.sailfish.kernels.format.TwoByteFloat;
 import io.sailfish.kernels.format.packed.PackedForm;
 import io.sailfish.kernels.format.packed.PackedLayout;
 import io.sailfish.kernels.format.packed.PackedSource;
@@ -18,9 +19,9 @@ import io.sailfish.kernels.format.packed.SourcePacking;
 import java.util.List;
 
 /**
- * One card. Activations are fp16 with fp32 sums, weights packed to 4 bits where the checkpoint has
- * them so and fp16 otherwise, keys and values fp16. All work goes to one stream; memory is taken
- * from the device's pool and given back with {@link #close()}.
+ * One card. Activations, keys, values and dense weights are fp16 or bf16, as asked for, with fp32
+ * sums; weights are packed to 4 bits where the checkpoint has them so, dense otherwise. All work
+ * goes to one stream; memory is taken from the device's pool and given back with {@link #close()}.
  */
 public final class CudaBackend implements Backend {
   /** Rows of recorded steps; a batch is filled up to the next of them. */
@@ -44,6 +45,7 @@ public final class CudaBackend implements Backend {
   private static final int PROMPT_ROWS = 4096;
 
   private final CudaDevice device;
+  private final TwoByteFloat activations;
   private final CudaStream stream;
   private final MemoryScope scope;
   private final Staging staging;
@@ -61,8 +63,9 @@ public final class CudaBackend implements Backend {
 
   private Thread current = Thread.currentThread();
 
-  private CudaBackend(CudaDevice device) {
+  private CudaBackend(CudaDevice device, TwoByteFloat activations) {
     this.device = device;
+    this.activations = activations;
     stream = device.newStream();
     scope = device.memory().scope();
     staging = new Staging(device);
@@ -72,14 +75,19 @@ public final class CudaBackend implements Backend {
     promptOps = new CudaOps(this, products, attention, true);
   }
 
+  /** Opens a card by its number, with fp16 activations. */
+  public static CudaBackend open(int ordinal) {
+    return open(ordinal, TwoByteFloat.F16);
+  }
+
   /**
    * Opens a card by its number.
    *
    * @throws CudaException when there is none, or it is none that the kernels serve
    */
-  public static CudaBackend open(int ordinal) {
-    BackendRequest any = BackendRequest.of("cuda", 0);
-    return open(new BackendRequest("cuda", 0, Integer.toString(ordinal), any.memoryFraction()));
+  public static CudaBackend open(int ordinal, TwoByteFloat activations) {
+    String card = Integer.toString(ordinal);
+    return open(new BackendRequest("cuda", 0, card, BackendRequest.MEMORY_FRACTION, activations));
   }
 
   /**
@@ -95,7 +103,7 @@ public final class CudaBackend implements Backend {
     }
     CudaDevice device = CudaDevice.open(CardAddress.ordinal(request.card()));
     try {
-      CudaBackend backend = new CudaBackend(device);
+      CudaBackend backend = new CudaBackend(device, request.activations());
       long total = device.properties().totalBytes();
       device.memory().limitTo((long) (total * request.memoryFraction()));
       return backend;
@@ -112,6 +120,11 @@ public final class CudaBackend implements Backend {
       current = Thread.currentThread();
     }
     return stream;
+  }
+
+  /** Type of activations, keys, values and dense weights. */
+  public TwoByteFloat activations() {
+    return activations;
   }
 
   Staging staging() {
@@ -138,7 +151,11 @@ public final class CudaBackend implements Backend {
 
   @Override
   public String describe() {
-    return "CUDA, " + device.properties().describe() + ", fp16 activations";
+    return "CUDA, "
+        + device.properties().describe()
+        + ", "
+        + activations.describe()
+        + " activations";
   }
 
   @Override
@@ -180,17 +197,14 @@ public final class CudaBackend implements Backend {
 
   @Override
   public Tensor floats(int rows, int cols, String purpose) {
-    return tensor(rows, cols, purpose, false);
+    long bytes = CudaTensor.bytes(rows, cols, false);
+    return CudaTensor.tiled(purpose, rows, cols, activations, zeroed(bytes, purpose));
   }
 
   @Override
   public Tensor exact(int rows, int cols, String purpose) {
-    return tensor(rows, cols, purpose, true);
-  }
-
-  private CudaTensor tensor(int rows, int cols, String purpose, boolean exact) {
-    return new CudaTensor(
-        purpose, rows, cols, exact, zeroed(CudaTensor.bytes(rows, cols, exact), purpose));
+    long bytes = CudaTensor.bytes(rows, cols, true);
+    return CudaTensor.exact(purpose, rows, cols, zeroed(bytes, purpose));
   }
 
   private DeviceBuffer zeroed(long bytes, String purpose) {
@@ -242,7 +256,7 @@ public final class CudaBackend implements Backend {
 
   @Override
   public boolean takes(PackedForm form) {
-    return true;
+    return form.layout() != null || activations == TwoByteFloat.F16;
   }
 
   @Override
@@ -257,12 +271,13 @@ public final class CudaBackend implements Backend {
     if (upload == null) {
       upload = new WeightUpload(stream);
     }
-    return new WeightPacking(device, upload, scope);
+    return new WeightPacking(device, upload, scope, activations);
   }
 
   @Override
   public KvCache kvCache(int layers, int numBlocks, int blockTokens, AttentionShape shape) {
     CudaKvCache.check(blockTokens, shape);
+    Attention.check(activations, shape, true);
     long bytes = layers * numBlocks * CudaKvCache.layerBlockBytes(shape);
     DeviceBuffer buffer = zeroed(bytes, "keys and values");
     return new CudaKvCache(layers, numBlocks, shape, buffer.address());

@@ -18,7 +18,7 @@ final class CudaChecks {
   static CudaTensor half(String op, String argument, Tensor tensor, int rows, long cols) {
     CudaTensor own = own(op, argument, tensor, rows, cols);
     if (own.exact) {
-      throw new KernelException(op, argument, "fp16 activations (floats)", "fp32 (exact)");
+      throw new KernelException(op, argument, "activations (floats)", "fp32 (exact)");
     }
     return own;
   }
@@ -26,7 +26,7 @@ final class CudaChecks {
   static CudaTensor exact(String op, String argument, Tensor tensor, int rows, long cols) {
     CudaTensor own = own(op, argument, tensor, rows, cols);
     if (!own.exact) {
-      throw new KernelException(op, argument, "an fp32 tensor (exact)", "fp16 activations");
+      throw new KernelException(op, argument, "an fp32 tensor (exact)", "activations");
     }
     return own;
   }

@@ -6,7 +6,8 @@ import io.sailfish.kernels.KvCache;
 
 /**
  * Keys and values on the card: layer after layer, each {@code [block][kvHead][key,
- * value][paddedDim/8][16][8]} fp16, the head dim rounded up to 16. Zeroed when made.
+ * value][paddedDim/8][16][8]} of the activations' type, the head dim rounded up to 16. Zeroed when
+ * made.
  *
  * @param address device address of layer 0
  */

@@ -2,12 +2,11 @@ package io.sailfish.kernels.cuda;
 
 import io.sailfish.kernels.KernelException;
 import io.sailfish.kernels.Tensor;
-import io.sailfish.kernels.format.HalfFloat;
 import io.sailfish.kernels.format.TwoByteFloat;
 
 /**
- * Activations on the card: fp16 in the tiles of {@link TiledActivations}, whose height depends on
- * how many rows an operator worked on, or plain fp32 rows ({@code exact}).
+ * Activations on the card: fp16 or bf16 in the tiles of {@link TiledActivations}, whose height
+ * depends on how many rows an operator worked on, or plain fp32 rows ({@code exact}).
  *
  * <p>Values that the host wrote to a tiled tensor stay on the host until an operator reads them:
  * only then is it known how they have to be tiled.
@@ -15,6 +14,7 @@ import io.sailfish.kernels.format.TwoByteFloat;
 final class CudaTensor implements Tensor {
   final String purpose;
   final boolean exact;
+  private final TwoByteFloat type;
   private final int rows;
   private final int cols;
   private final DeviceBuffer buffer;
@@ -25,12 +25,22 @@ final class CudaTensor implements Tensor {
   /** What the host wrote and no operator has read yet, row-major; null if nothing. */
   private float[] pending;
 
-  CudaTensor(String purpose, int rows, int cols, boolean exact, DeviceBuffer buffer) {
+  private CudaTensor(String purpose, int rows, int cols, TwoByteFloat type, DeviceBuffer buffer) {
     this.purpose = purpose;
     this.rows = rows;
     this.cols = cols;
-    this.exact = exact;
+    this.type = type;
+    exact = type == null;
     this.buffer = buffer;
+  }
+
+  static CudaTensor tiled(
+      String purpose, int rows, int cols, TwoByteFloat type, DeviceBuffer buffer) {
+    return new CudaTensor(purpose, rows, cols, type, buffer);
+  }
+
+  static CudaTensor exact(String purpose, int rows, int cols, DeviceBuffer buffer) {
+    return new CudaTensor(purpose, rows, cols, null, buffer);
   }
 
   /** Bytes for any height of tiles. */
@@ -87,8 +97,7 @@ final class CudaTensor implements Tensor {
   }
 
   private TiledActivations view(int tileRows) {
-    return new TiledActivations(
-        TwoByteFloat.F16, tileRows, (rows - 1) / tileRows + 1, cols, address());
+    return new TiledActivations(type, tileRows, (rows - 1) / tileRows + 1, cols, address());
   }
 
   /** Takes values from the host into a tiled tensor. */
@@ -106,8 +115,7 @@ final class CudaTensor implements Tensor {
     short[] halves = new short[Math.toIntExact(shape.bytes() / Short.BYTES)];
     for (int row = 0; row < rows; row++) {
       for (int col = 0; col < cols; col++) {
-        halves[(int) shape.index(row, col)] =
-            (short) HalfFloat.fromFloat(pending[row * cols + col]);
+        halves[(int) shape.index(row, col)] = type.encode(pending[row * cols + col]);
       }
     }
     return halves;
@@ -122,7 +130,7 @@ final class CudaTensor implements Tensor {
     TiledActivations shape = view(tileRows);
     for (int row = 0; row < rows; row++) {
       for (int col = 0; col < cols; col++) {
-        values[row * cols + col] = HalfFloat.toFloat(halves[(int) shape.index(row, col)]);
+        values[row * cols + col] = type.decode(halves[(int) shape.index(row, col)]);
       }
     }
     return values;

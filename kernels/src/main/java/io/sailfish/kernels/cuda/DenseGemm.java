@@ -1,12 +1,12 @@
 package io.sailfish.kernels.cuda;
 
+import io.sailfish.kernels.format.TwoByteFloat;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Twin of gemm_dense_sm90.cu: products with dense fp16 weights on Hopper, any number of rows. */
+/** Twin of gemm_dense_*_sm90.cu: products with dense weights on Hopper, any number of rows. */
 final class DenseGemm {
   private static final String OPERATOR = "dense gemm";
-  private static final String MODULE = "gemm_dense_sm90";
   private static final int THREADS = 384;
   private static final int STEP = 64;
   private static final int MAX_STAGES = 12;
@@ -41,14 +41,18 @@ final class DenseGemm {
 
   static List<KernelSpec> specs() {
     List<KernelSpec> specs = new ArrayList<>();
-    for (int[] entry : ENTRIES) {
-      specs.add(spec(entry[0], entry[1]));
+    for (TwoByteFloat type : TwoByteFloat.values()) {
+      for (int[] entry : ENTRIES) {
+        specs.add(spec(type, entry[0], entry[1]));
+      }
     }
     return specs;
   }
 
-  private static KernelSpec spec(int tileRows, int together) {
-    return SHAPE.withEntry(MODULE, "gemm_dense_f16_r%dx%d".formatted(tileRows, together));
+  private static KernelSpec spec(TwoByteFloat type, int tileRows, int together) {
+    return SHAPE.withEntry(
+        type == TwoByteFloat.F16 ? "gemm_dense_sm90" : "gemm_dense_bf16_sm90",
+        "gemm_dense_%s_r%dx%d".formatted(type.id(), tileRows, together));
   }
 
   /** Tiles that share one reading of the weights; no more than there are. */
@@ -65,6 +69,7 @@ final class DenseGemm {
       CudaStream stream, Epilogue epilogue, long y, TiledActivations x, DenseMatrix w, int rows) {
     Arguments.inRange(OPERATOR, "rows", 1, x.rows(), rows);
     Arguments.same(OPERATOR, "columns of x", w.cols(), x.cols());
+    Arguments.same(OPERATOR, "type of x", w.type(), x.type());
     Arguments.aligned(OPERATOR, "y", y, epilogue == Epilogue.FLOATS ? 16 : 128);
     int tiles = (rows - 1) / x.tileRows() + 1;
     int together = together(x.tileRows(), tiles);
@@ -73,7 +78,7 @@ final class DenseGemm {
     int stageBytes = (DenseMatrix.PANEL + together * x.tileRows()) * STEP * Short.BYTES;
     int stages = Math.min(MAX_STAGES, SHARED_BYTES / stageBytes);
     stream.launch(
-        spec(x.tileRows(), together),
+        spec(x.type(), x.tileRows(), together),
         LaunchGeometry.of(Math.min(jobs, stream.device().properties().multiprocessors()), THREADS)
             .withShared(stages * stageBytes)
             .overlapping(),

@@ -1,16 +1,18 @@
 package io.sailfish.kernels.cuda;
 
+import io.sailfish.kernels.format.TwoByteFloat;
 import io.sailfish.kernels.format.packed.HalfPanels;
 
 /**
- * A dense fp16 weight on the card, in {@link HalfPanels}.
+ * A dense weight of two bytes an element on the card, in {@link HalfPanels}.
  *
+ * @param type of the elements and of the activations that it is multiplied with
  * @param rows outputs N
  * @param cols inputs K
  * @param gated outputs 2j are gates, 2j+1 ups
  * @param address of the first panel, a multiple of 128
  */
-record DenseMatrix(String name, int rows, int cols, boolean gated, long address)
+record DenseMatrix(String name, TwoByteFloat type, int rows, int cols, boolean gated, long address)
     implements CudaWeight {
   static final int PANEL = HalfPanels.PANEL;
 

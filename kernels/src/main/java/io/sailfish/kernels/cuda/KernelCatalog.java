@@ -14,8 +14,8 @@ final class KernelCatalog {
     specs.addAll(PrefillGemm.specs());
     specs.addAll(DecodeGemm.specs());
     specs.addAll(DenseGemm.specs());
-    specs.addAll(RowKernels.SPECS);
-    specs.addAll(RopeKernels.SPECS);
+    specs.addAll(RowKernels.specs());
+    specs.addAll(RopeKernels.specs());
     specs.addAll(Attention.specs());
     return specs;
   }

@@ -1,6 +1,7 @@
 package io.sailfish.kernels.cuda;
 
 import io.sailfish.kernels.KernelException;
+import io.sailfish.kernels.format.TwoByteFloat;
 import io.sailfish.kernels.format.packed.PackedLayout;
 import java.util.List;
 
@@ -25,17 +26,17 @@ public final class MemoryProbe {
           .i32("seed")
           .f32("base")
           .build();
-  private static final KernelSpec F16 =
-      KernelSpec.kernel(MODULE, "memory_probe_f16")
-          .out("dst")
-          .i64("words")
-          .i32("seed")
-          .f32("amplitude")
-          .build();
+  private static final KernelSpec UNIFORM =
+      KernelSpec.kernel("", "").out("dst").i64("words").i32("seed").f32("amplitude").build();
 
-  static final List<KernelSpec> SPECS = List.of(READ, FILL, W4, F16);
+  static final List<KernelSpec> SPECS =
+      List.of(READ, FILL, W4, uniform(TwoByteFloat.F16), uniform(TwoByteFloat.BF16));
 
   private MemoryProbe() {}
+
+  private static KernelSpec uniform(TwoByteFloat type) {
+    return UNIFORM.withEntry(MODULE, "memory_probe_" + type.id());
+  }
 
   /**
    * Queues one pass over {@code bytes} bytes.
@@ -70,10 +71,11 @@ public final class MemoryProbe {
     stream.launch(W4, filling(stream), dst, blocks, seed, base);
   }
 
-  /** Queues filling an even number of fp16 values with uniform noise. */
-  static void fillF16(CudaStream stream, long dst, long values, int seed, float amplitude) {
+  /** Queues filling an even number of values with noise, uniform in -amplitude .. amplitude. */
+  static void fill(
+      CudaStream stream, TwoByteFloat type, long dst, long values, int seed, float amplitude) {
     Arguments.aligned("memory probe", "dst", dst, Integer.BYTES);
-    stream.launch(F16, filling(stream), dst, values / 2, seed, amplitude);
+    stream.launch(uniform(type), filling(stream), dst, values / 2, seed, amplitude);
   }
 
   private static LaunchGeometry filling(CudaStream stream) {

@@ -40,13 +40,15 @@ public final class RandomWeights {
     return new PackedMatrix(gated, weight);
   }
 
-  /** Dense fp16. Both sizes are multiples of 128. */
+  /** Dense weights of the activations' type. Both sizes are multiples of 128. */
   public Weight dense(String name, int outputs, int inputs) {
     Arguments.same(name, "padding", 0, outputs % GROUP + inputs % GROUP);
     CudaStream stream = backend.stream();
     DeviceBuffer buffer = backend.scope().allocate(DenseMatrix.bytes(outputs, inputs), name);
     float amplitude = (float) Math.sqrt(3.0 / inputs);
-    MemoryProbe.fillF16(stream, buffer.address(), (long) outputs * inputs, seed++, amplitude);
-    return new DenseMatrix(name, outputs, inputs, false, buffer.address());
+    TwoByteFloat type = backend.activations();
+    long count = (long) outputs * inputs;
+    MemoryProbe.fill(stream, type, buffer.address(), count, seed++, amplitude);
+    return new DenseMatrix(name, type, outputs, inputs, false, buffer.address());
   }
 }

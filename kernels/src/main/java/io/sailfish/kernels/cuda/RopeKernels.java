@@ -1,6 +1,8 @@
 package io.sailfish.kernels.cuda;
 
 import io.sailfish.kernels.AttentionShape;
+import io.sailfish.kernels.format.TwoByteFloat;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
@@ -22,16 +24,29 @@ final class RopeKernels {
 
   static final int APPEND = 2;
 
-  private static final KernelSpec PLAIN = parameters("rope_append_f16").build();
+  private static final KernelSpec PLAIN = parameters().build();
   private static final KernelSpec VARIANT =
-      parameters("rope_append_variant_f16").in("bias").in("qNorm").in("kNorm").f32("eps").build();
-
-  static final List<KernelSpec> SPECS = List.of(PLAIN, VARIANT);
+      parameters().in("bias").in("qNorm").in("kNorm").f32("eps").build();
 
   private RopeKernels() {}
 
-  private static KernelSpec.Builder parameters(String entry) {
-    return KernelSpec.kernel("rope_append", entry)
+  static List<KernelSpec> specs() {
+    List<KernelSpec> specs = new ArrayList<>();
+    for (TwoByteFloat type : TwoByteFloat.values()) {
+      specs.add(spec(type, true));
+      specs.add(spec(type, false));
+    }
+    return specs;
+  }
+
+  private static KernelSpec spec(TwoByteFloat type, boolean plain) {
+    return plain
+        ? PLAIN.withEntry("rope_append", "rope_append_" + type.id())
+        : VARIANT.withEntry("rope_append", "rope_append_variant_" + type.id());
+  }
+
+  private static KernelSpec.Builder parameters() {
+    return KernelSpec.kernel("", "")
         .out("qkv")
         .in("cosSin")
         .in("positions")
@@ -99,11 +114,8 @@ final class RopeKernels {
       interleaved ? 1 : 0,
       mode
     };
-    if (plain) {
-      stream.launch(PLAIN, geometry, arguments);
-    } else {
-      stream.launch(VARIANT, geometry, with(arguments, variant));
-    }
+    Object[] all = plain ? arguments : with(arguments, variant);
+    stream.launch(spec(qkv.type(), plain), geometry, all);
   }
 
   /** The kernel's arguments with those of a variant behind them. */

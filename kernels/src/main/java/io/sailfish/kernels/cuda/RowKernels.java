@@ -1,5 +1,7 @@
 package io.sailfish.kernels.cuda;
 
+import io.sailfish.kernels.format.TwoByteFloat;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -26,7 +28,7 @@ final class RowKernels {
   private static final int COPY_BLOCKS = 8;
 
   private static final KernelSpec EMBED =
-      KernelSpec.kernel("embed", "embed_f16")
+      KernelSpec.kernel("embed", "embed")
           .out("y")
           .in("table")
           .in("tokenIds")
@@ -35,7 +37,7 @@ final class RowKernels {
           .i32("vocabulary")
           .build();
   private static final KernelSpec NORM =
-      KernelSpec.kernel("rms_norm", "rms_norm_f16")
+      KernelSpec.kernel("", "")
           .out("y")
           .in("x")
           .in("weight")
@@ -45,9 +47,8 @@ final class RowKernels {
           .i32("pieces")
           .i32("tileRows")
           .build();
-  private static final KernelSpec NORM_PROMPT = NORM.withEntry("rms_norm", "rms_norm_rows_f16");
   private static final KernelSpec ADD_BIAS =
-      KernelSpec.kernel("add_bias", "add_bias_f16")
+      KernelSpec.kernel("", "")
           .out("y")
           .in("bias")
           .i32("cols")
@@ -56,7 +57,7 @@ final class RowKernels {
           .i32("tileRows")
           .build();
   private static final KernelSpec GATHER =
-      KernelSpec.kernel("move_rows", "gather_rows_f16")
+      KernelSpec.kernel("move_rows", "gather_rows")
           .out("y")
           .in("x")
           .in("rowIds")
@@ -65,7 +66,7 @@ final class RowKernels {
           .i32("tileRowsX")
           .build();
   private static final KernelSpec GATHER_COLS =
-      KernelSpec.kernel("move_rows", "gather_cols_f16")
+      KernelSpec.kernel("move_rows", "gather_cols")
           .out("y")
           .in("x")
           .in("order")
@@ -74,7 +75,7 @@ final class RowKernels {
           .i32("tileRows")
           .build();
   private static final KernelSpec KV_COPY =
-      KernelSpec.kernel("move_rows", "kv_copy_f16")
+      KernelSpec.kernel("move_rows", "kv_copy")
           .out("cache")
           .i64("layerPieces")
           .i32("blockPieces")
@@ -110,11 +111,25 @@ final class RowKernels {
           .i32("rows")
           .build();
 
-  static final List<KernelSpec> SPECS =
-      List.of(
-          EMBED, NORM, NORM_PROMPT, ADD_BIAS, GATHER, GATHER_COLS, KV_COPY, ARGMAX, ADVANCE, TAKE);
-
   private RowKernels() {}
+
+  /** Copies are the same for both types of activations. */
+  static List<KernelSpec> specs() {
+    List<KernelSpec> specs =
+        new ArrayList<>(List.of(EMBED, GATHER, GATHER_COLS, KV_COPY, ARGMAX, ADVANCE, TAKE));
+    for (TwoByteFloat type : TwoByteFloat.values()) {
+      specs.addAll(List.of(normSpec(type, false), normSpec(type, true), biasSpec(type)));
+    }
+    return specs;
+  }
+
+  private static KernelSpec normSpec(TwoByteFloat type, boolean prompt) {
+    return NORM.withEntry("rms_norm", (prompt ? "rms_norm_rows_" : "rms_norm_") + type.id());
+  }
+
+  private static KernelSpec biasSpec(TwoByteFloat type) {
+    return ADD_BIAS.withEntry("add_bias", "add_bias_" + type.id());
+  }
 
   private static int pieces(TiledActivations rows) {
     return rows.paddedCols() / PIECE;
@@ -127,6 +142,7 @@ final class RowKernels {
   static void embed(
       CudaStream stream, TiledActivations y, DenseMatrix table, long tokenIds, int rows) {
     Arguments.inRange("embed", "rows", 1, y.rows(), rows);
+    Arguments.same("embed", "type of the table", y.type(), table.type());
     stream.launch(
         EMBED,
         each(rows, ROW_THREADS),
@@ -152,7 +168,7 @@ final class RowKernels {
       boolean prompt) {
     Arguments.inRange("rmsNorm", "rows", 1, x.rows(), rows);
     stream.launch(
-        prompt ? NORM_PROMPT : NORM,
+        normSpec(x.type(), prompt),
         each(prompt ? (rows - 1) / NORM_ROWS + 1 : rows, NORM_THREADS),
         y.address(),
         x.address(),
@@ -173,7 +189,8 @@ final class RowKernels {
         LaunchGeometry.of(1, BIAS_THREADS)
             .withGrid((rows - 1) / BIAS_ROWS + 1, (pieces(y) - 1) / BIAS_PIECES + 1, 1)
             .overlapping();
-    stream.launch(ADD_BIAS, geometry, y.address(), bias, y.cols(), rows, pieces(y), y.tileRows());
+    stream.launch(
+        biasSpec(y.type()), geometry, y.address(), bias, y.cols(), rows, pieces(y), y.tileRows());
   }
 
   static void gather(

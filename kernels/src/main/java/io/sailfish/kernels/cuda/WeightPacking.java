@@ -16,15 +16,21 @@ import java.util.stream.IntStream;
 
 /**
  * Brings a checkpoint's weights to the card: packed as {@link SourcePacking} says; what does not
- * pack becomes dense fp16, each weight rounded once (relative error at most 2^-11; none for F16 and
- * for Q8_0 only where scale times code fits 11 bits).
+ * pack becomes dense weights of the activations' type, each rounded once (relative error at most
+ * 2^-11 in fp16 and 2^-9 in bf16; none for F16 and BF16 in themselves and for Q8_0 only where scale
+ * times code fits).
  */
 final class WeightPacking {
   private final CudaDevice device;
   private final WeightUpload upload;
   private final MemoryScope scope;
+  private final TwoByteFloat type;
 
-  WeightPacking(CudaDevice device, WeightUpload upload, MemoryScope scope) {
+  /**
+   * @param type of the activations, and so of tables and dense weights
+   */
+  WeightPacking(CudaDevice device, WeightUpload upload, MemoryScope scope, TwoByteFloat type) {
+    this.type = type;
     this.device = device;
     this.upload = upload;
     this.scope = scope;
@@ -38,7 +44,11 @@ final class WeightPacking {
             ? FusedCodes.interleaved(codes.get(0), codes.get(1))
             : FusedCodes.stacked(codes, parts.stream().mapToInt(WeightSource::rows).toArray());
     return new PackedMatrix(
-        gated, upload.upload(name, packing.layout(), matrix, packing.tables(), scope));
+        gated, upload.upload(name, packing.layout(), matrix, ofType(packing.tables()), scope));
+  }
+
+  private LutTables ofType(LutTables tables) {
+    return tables == null ? null : tables.as(type);
   }
 
   /** What a file holds as the card keeps it. */
@@ -48,9 +58,9 @@ final class WeightPacking {
     upload.copy(source, blocks.address());
     if (form.layout() == null) {
       return new DenseMatrix(
-          source.name(), form.rows(), form.cols(), form.gated(), blocks.address());
+          source.name(), type, form.rows(), form.cols(), form.gated(), blocks.address());
     }
-    LutTables tables = form.tables();
+    LutTables tables = ofType(form.tables());
     int exponent = ScaleExponent.of(form.largestScale(), tables);
     long values = tables == null ? 0 : upload.tables(source.name(), tables, scope);
     return new PackedMatrix(
@@ -64,7 +74,7 @@ final class WeightPacking {
             exponent));
   }
 
-  /** The same as dense fp16. */
+  /** The same as dense weights. */
   DenseMatrix dense(String name, List<WeightSource> parts, boolean gated) {
     int rows = parts.stream().mapToInt(WeightSource::rows).sum();
     int cols = parts.get(0).cols();
@@ -81,11 +91,10 @@ final class WeightPacking {
               }
             });
     device.makeCurrent();
-    return new DenseMatrix(name, rows, cols, gated, buffer.address());
+    return new DenseMatrix(name, type, rows, cols, gated, buffer.address());
   }
 
-  private static byte[] panel(
-      String name, List<WeightSource> parts, boolean gated, int rows, int panel) {
+  private byte[] panel(String name, List<WeightSource> parts, boolean gated, int rows, int panel) {
     int cols = parts.get(0).cols();
     byte[] bytes = new byte[Math.toIntExact(DenseMatrix.panelBytes(cols))];
     ByteBuffer out = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
@@ -94,12 +103,15 @@ final class WeightPacking {
     for (int output = first; output < Math.min(rows, first + DenseMatrix.PANEL); output++) {
       readRow(parts, gated, output, values);
       for (int k = 0; k < cols; k++) {
-        short half = TwoByteFloat.F16.encode(values[k]);
-        if ((half & 0x7c00) == 0x7c00 && Float.isFinite(values[k])) {
+        short encoded = type.encode(values[k]);
+        if (Float.isFinite(values[k]) && !Float.isFinite(type.decode(encoded))) {
           throw new KernelException(
-              "weight " + name, "output " + output, "values that fp16 holds", values[k]);
+              "weight " + name,
+              "output " + output,
+              "values that %s holds".formatted(type.describe()),
+              values[k]);
         }
-        out.putShort(2 * DenseMatrix.indexInPanel(output, k), half);
+        out.putShort(2 * DenseMatrix.indexInPanel(output, k), encoded);
       }
     }
     return bytes;

@@ -1,5 +1,7 @@
 package io.sailfish.kernels.format;
 
+import java.util.Locale;
+
 /** The two 16-bit floating-point types. Conversions round to nearest even and keep NaN. */
 public enum TwoByteFloat {
   /** IEEE 754 binary16. */
@@ -52,6 +54,16 @@ public enum TwoByteFloat {
       return (short) (bits + 0x7fff + (bits >>> 16 & 1) >>> 16);
     }
   };
+
+  /** {@code f16} or {@code bf16}, as the device code spells them. */
+  public String id() {
+    return name().toLowerCase(Locale.ROOT);
+  }
+
+  /** {@code fp16} or {@code bf16}, as people spell them. */
+  public String describe() {
+    return this == F16 ? "fp16" : "bf16";
+  }
 
   /** Exact. */
   public abstract float decode(short bits);

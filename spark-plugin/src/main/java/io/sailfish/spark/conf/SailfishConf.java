@@ -1,6 +1,7 @@
 package io.sailfish.spark.conf;
 
 import io.sailfish.kernels.BackendRequest;
+import io.sailfish.kernels.format.TwoByteFloat;
 import io.sailfish.llama.RuntimeConfig;
 import io.sailfish.spark.conf.ConfEntry.Scope;
 import java.util.ArrayList;
@@ -81,6 +82,16 @@ public final class SailfishConf {
                   + " have to share it out. What weights and steps leave is for keys and values.")
           .check(v -> v > 0 && v <= 1, "must be above 0 and up to 1")
           .startup(Double.toString(BackendRequest.MEMORY_FRACTION));
+
+  public static final ConfEntry<String> GPU_ACTIVATIONS =
+      ConfEntry.text(PREFIX + "gpu.activations")
+          .doc(
+              "Type of activations, keys and values on a GPU. `fp16` keeps 11 bits of a number but"
+                  + " ends at 65504; `bf16` keeps 8 and has no end in practice. A model whose"
+                  + " activations leave fp16 (some that were trained in bf16 do) fails with an error"
+                  + " that names this key. A CPU computes in fp32 either way. See gpu.md.")
+          .check(List.of("fp16", "bf16")::contains, "must be fp16 or bf16")
+          .startup("fp16");
 
   public static final ConfEntry<Integer> BATCH_CAP =
       ConfEntry.integer(PREFIX + "engine.batchCap")
@@ -200,6 +211,7 @@ public final class SailfishConf {
           BACKEND,
           CPU_THREADS,
           GPU_MEMORY,
+          GPU_ACTIVATIONS,
           BATCH_CAP,
           KV_BYTES,
           CONTEXT_TOKENS,
@@ -291,7 +303,11 @@ public final class SailfishConf {
    * @param card address of the card, null = any
    */
   public BackendRequest backend(String id, String card) {
-    return new BackendRequest(id, value(CPU_THREADS), card, value(GPU_MEMORY));
+    TwoByteFloat activations =
+        value(GPU_ACTIVATIONS).equals(TwoByteFloat.BF16.describe())
+            ? TwoByteFloat.BF16
+            : TwoByteFloat.F16;
+    return new BackendRequest(id, value(CPU_THREADS), card, value(GPU_MEMORY), activations);
   }
 
   /**
@@ -313,6 +329,7 @@ public final class SailfishConf {
         templateTime,
         backend.card(),
         backend.memoryFraction(),
+        backend.activations(),
         value(TIMELINE_DIR).isBlank() ? null : value(TIMELINE_DIR),
         value(SPECULATION));
   }

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.sailfish.kernels.format.TwoByteFloat;
 import io.sailfish.llama.RuntimeConfig;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -37,6 +38,7 @@ class SailfishConfTest {
   void everyEngineSettingReachesTheRuntime() {
     Map<String, String> given = new HashMap<>();
     given.put("spark.sailfish.gpu.memoryFraction", "0.25");
+    given.put("spark.sailfish.gpu.activations", "bf16");
     given.put("spark.sailfish.engine.timelineDir", "/tmp/steps");
     given.put("spark.sailfish.engine.speculation", "on");
     given.putAll(
@@ -65,6 +67,7 @@ class SailfishConfTest {
             "2026-01-02T03:04:05Z",
             "GPU-7",
             0.25,
+            TwoByteFloat.BF16,
             "/tmp/steps",
             "on"),
         conf.runtimeConfig(conf.backend("cpu", "GPU-7"), "2026-01-02T03:04:05Z"));

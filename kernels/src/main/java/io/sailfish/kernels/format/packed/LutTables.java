@@ -34,6 +34,18 @@ public final class LutTables {
     }
   }
 
+  /** The same values rounded to the type of other activations. */
+  public LutTables as(TwoByteFloat activations) {
+    if (activations == type) {
+      return this;
+    }
+    float[] decoded = new float[values.length];
+    for (int i = 0; i < decoded.length; i++) {
+      decoded[i] = type.decode(values[i]);
+    }
+    return new LutTables(code, activations, decoded);
+  }
+
   public PackedCode code() {
     return code;
   }

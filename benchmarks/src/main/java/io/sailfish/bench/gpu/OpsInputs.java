@@ -1,0 +1,50 @@
+package io.sailfish.bench.gpu;
+
+import io.sailfish.kernels.Backend;
+import io.sailfish.kernels.Tensor;
+import io.sailfish.kernels.format.TwoByteFloat;
+
+/**
+ * Values about one in magnitude that a type holds exactly, so that a card and the reference see the
+ * same.
+ */
+record OpsInputs(TwoByteFloat type) {
+  static final OpsInputs HALVES = new OpsInputs(TwoByteFloat.F16);
+
+  /** How much coarser than fp16 the type is. */
+  double coarseness() {
+    return type == TwoByteFloat.F16 ? 1 : 8;
+  }
+
+  /**
+   * Whether there is attention over heads of such a size.
+   *
+   * @param plain no biases, norms or window
+   */
+  boolean hasAttention(int headDim, boolean plain) {
+    boolean some = headDim == 80 || headDim == 96;
+    return type == TwoByteFloat.F16 || headDim <= 32 || headDim % 64 == 0 || plain && some;
+  }
+
+  float[] random(int count, long seed) {
+    float[] values = new float[count];
+    for (int i = 0; i < count; i++) {
+      long bits = NoiseCodes.mix(seed * 0x9e3779b97f4a7c15L + i);
+      int spread = (int) (bits & 0xffff) + (int) (bits >>> 16 & 0xffff) - 0xffff;
+      values[i] = type.decode(type.encode(spread * (1 / 26755f)));
+    }
+    return values;
+  }
+
+  Tensor rows(Backend backend, int cols, long seed, int first, int count) {
+    Tensor tensor = backend.floats(count, cols, "input");
+    backend.write(tensor, 0, random((first + count) * cols, seed), first * cols, count * cols);
+    return tensor;
+  }
+
+  Tensor exactRows(Backend backend, int rows, int cols, long seed) {
+    Tensor tensor = backend.exact(rows, cols, "table");
+    backend.write(tensor, 0, random(rows * cols, seed), 0, rows * cols);
+    return tensor;
+  }
+}
