@@ -1,15 +1,13 @@
 package io.sailfish.kernels;
 
-import io.sailfish.kernels.format.packed.PackedForm;
-import io.sailfish.kernels.format.packed.PackedSource;
-import java.util.List;
+import java.util.Optional;
 
 /**
  * Memory and operators of one device. Everything made by a backend is owned by it and freed by
  * {@link #close()}. Not thread-safe: one thread (the engine's) drives it; a backend may spread an
  * operator over threads of its own.
  */
-public interface Backend extends AutoCloseable {
+public interface Backend extends WeightPacker, AutoCloseable {
   /** {@code cpu} or {@code cuda}. */
   String id();
 
@@ -71,38 +69,6 @@ public interface Backend extends AutoCloseable {
   /** Zeroed integers. */
   IntTensor ints(int length, String purpose);
 
-  /**
-   * Packs a weight matrix from its parts, stacked along the outputs; all parts have the same {@code
-   * cols}, formats may differ.
-   */
-  Weight weight(String name, List<WeightSource> parts);
-
-  /** A weight for {@link Ops#swiGlu} alone: gate over up. */
-  default Weight gatedWeight(String name, WeightSource gate, WeightSource up) {
-    return weight(name, List.of(gate, up));
-  }
-
-  /**
-   * An embedding table or output head {@code [vocabulary, hidden]}: for {@link Ops#embed}, and for
-   * {@link Ops#linear} into an {@link #exact} tensor.
-   */
-  default Weight vocabularyWeight(String name, WeightSource source) {
-    return weight(name, List.of(source));
-  }
-
-  /** Whether {@link #packedWeight} takes weights of a form as they are. */
-  default boolean takes(PackedForm form) {
-    return false;
-  }
-
-  /**
-   * A weight that a file holds in the backend's own layout, copied as it is; gated ones are for
-   * {@link Ops#swiGlu} alone. Only of forms that it {@link #takes}.
-   */
-  default Weight packedWeight(PackedSource source) {
-    throw new UnsupportedOperationException(id() + " takes no packed weights");
-  }
-
   /** Room for keys and values; see {@link #kvBlockBytes}. */
   KvCache kvCache(int layers, int numBlocks, int blockTokens, AttentionShape shape);
 
@@ -125,6 +91,11 @@ public interface Backend extends AutoCloseable {
   /** Nominal speed of the memory that weights, keys and values lie in; 0 = not known. */
   default double bytesPerSecond() {
     return 0;
+  }
+
+  /** Whether and how weights may stay on the host and come to the device when a step needs them. */
+  default Optional<WeightStreaming> streaming() {
+    return Optional.empty();
   }
 
   /** Bytes of an element of {@link #floats}. */

@@ -47,7 +47,6 @@ public final class LlamaRuntimes {
   private static EngineRuntime open(
       Checkpoint checkpoint, ChatTemplate template, Tokenizer tokenizer, RuntimeConfig config) {
     Backend backend = backend(config);
-    String device = backend.describe();
     Engine engine = LlamaEngine.load(checkpoint, backend, tokenizer, config);
     String name = checkpoint.config().name();
     String description = checkpoint.describe();
@@ -58,7 +57,7 @@ public final class LlamaRuntimes {
             description.startsWith(name + ", ")
                 ? description.substring(name.length() + 2)
                 : description,
-            device,
+            backend.describe(), // once the weights are there: it tells where
             engine.config().batchCap(),
             engine.config().batchCapReason(),
             context);

@@ -25,6 +25,8 @@ import java.io.Serializable;
  * @param timelineDir folder for a timeline of the engine's steps, null or empty = none
  * @param speculation whether it is guessed how answers go on: {@code auto}, {@code on}, {@code
  *     always} or {@code off}; the answers are the same
+ * @param streaming whether weights that have no room on the card stay on the host and come to it in
+ *     every step: {@code auto}, or {@code off} for a refusal; the answers are the same
  */
 public record RuntimeConfig(
     String backend,
@@ -41,7 +43,8 @@ public record RuntimeConfig(
     double cardMemoryFraction,
     TwoByteFloat activations,
     String timelineDir,
-    String speculation)
+    String speculation,
+    String streaming)
     implements Serializable {
   private static final String AUTO = "auto";
 
@@ -72,6 +75,7 @@ public record RuntimeConfig(
         BackendRequest.MEMORY_FRACTION,
         TwoByteFloat.F16,
         null,
+        AUTO,
         AUTO);
   }
 
@@ -97,7 +101,8 @@ public record RuntimeConfig(
         request.memoryFraction(),
         request.activations(),
         timelineDir,
-        speculation);
+        speculation,
+        streaming);
   }
 
   /** The same with another batch cap. */
@@ -117,7 +122,8 @@ public record RuntimeConfig(
         cardMemoryFraction,
         activations,
         timelineDir,
-        speculation);
+        speculation,
+        streaming);
   }
 
   /** The same with other memory for keys and values. */
@@ -137,7 +143,8 @@ public record RuntimeConfig(
         cardMemoryFraction,
         activations,
         timelineDir,
-        speculation);
+        speculation,
+        streaming);
   }
 
   /** The same with another longest sequence. */
@@ -157,7 +164,8 @@ public record RuntimeConfig(
         cardMemoryFraction,
         activations,
         timelineDir,
-        speculation);
+        speculation,
+        streaming);
   }
 
   /** The same with or without guesses how answers go on. */
@@ -177,6 +185,28 @@ public record RuntimeConfig(
         cardMemoryFraction,
         activations,
         timelineDir,
+        setting,
+        streaming);
+  }
+
+  /** The same with or without weights on the host. */
+  public RuntimeConfig withStreaming(String setting) {
+    return new RuntimeConfig(
+        backend,
+        threads,
+        batchCap,
+        kvBytes,
+        contextTokens,
+        prefillChunk,
+        prefixReuse,
+        arrowBytes,
+        chatTemplate,
+        templateTime,
+        card,
+        cardMemoryFraction,
+        activations,
+        timelineDir,
+        speculation,
         setting);
   }
 

@@ -30,6 +30,7 @@ final class StepModel {
   /** Rows of a step of prompts. */
   static final int PROMPT_ROWS = 8 * PROMPT;
 
+  private static final int SEED = 17;
   private static final int BLOCK_TOKENS = 16;
   static final int STRIDE = 48;
   private static final int CONTEXT = STRIDE * BLOCK_TOKENS;
@@ -56,9 +57,13 @@ final class StepModel {
   }
 
   StepModel(ModelConfig config, CudaBackend backend) {
+    this(config, backend, new RandomWeights(backend, SEED));
+  }
+
+  private StepModel(ModelConfig config, CudaBackend backend, RandomWeights random) {
     this.config = config;
     this.backend = backend;
-    weights = weights(config, backend);
+    weights = weights(config, backend, random);
     cache =
         backend.kvCache(config.layers(), MAX_SEQUENCES * STRIDE, BLOCK_TOKENS, config.attention());
     LlamaModel.Sizes sizes =
@@ -88,8 +93,17 @@ final class StepModel {
         + position % BLOCK_TOKENS;
   }
 
+  /** The same with the matrices of all layers on the host. */
+  static StepModel streamed(ModelConfig config, CudaBackend backend) {
+    long largest = (long) config.inner() * config.hidden() * 5 / 4; // 4 bits, scales, a little
+    return new StepModel(config, backend, RandomWeights.streamed(backend, SEED, largest));
+  }
+
   static LlamaWeights weights(ModelConfig c, CudaBackend backend) {
-    RandomWeights random = new RandomWeights(backend, 17);
+    return weights(c, backend, new RandomWeights(backend, SEED));
+  }
+
+  private static LlamaWeights weights(ModelConfig c, CudaBackend backend, RandomWeights random) {
     AttentionShape shape = c.attention();
     List<LlamaWeights.Layer> layers = new ArrayList<>();
     for (int i = 0; i < c.layers(); i++) {

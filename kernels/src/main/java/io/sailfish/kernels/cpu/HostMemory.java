@@ -9,12 +9,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 
 /** What the host and the JVM's limits leave for off-heap memory. */
-final class HostMemory {
+public final class HostMemory {
   private HostMemory() {}
 
   /** The smaller of what the JVM lets direct buffers take and what the machine has available. */
   static long freeBytes() {
-    return Math.max(0, Math.min(freeDirectBytes(), available()));
+    return Math.max(0, Math.min(freeDirectBytes(), availableBytes()));
   }
 
   static long freeDirectBytes() {
@@ -53,7 +53,8 @@ final class HostMemory {
     return Long.parseLong(hotspot.getVMOption("G1HeapRegionSize").getValue());
   }
 
-  private static long available() {
+  /** What the machine, or its container, has available. */
+  public static long availableBytes() {
     var system =
         (OperatingSystemMXBean)
             ManagementFactory.getPlatformMXBean(java.lang.management.OperatingSystemMXBean.class);

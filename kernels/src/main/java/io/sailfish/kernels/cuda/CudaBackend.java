@@ -4,19 +4,19 @@ import io.sailfish.kernels.AttentionShape;
 import io.sailfish.kernels.Backend;
 import io.sailfish.kernels.BackendRequest;
 import io.sailfish.kernels.IntTensor;
-import io.sailfish.kernels.KernelException;
 import io.sailfish.kernels.KvCache;
 import io.sailfish.kernels.Ops;
 import io.sailfish.kernels.StepInputs;
 import io.sailfish.kernels.Tensor;
 import io.sailfish.kernels.Weight;
 import io.sailfish.kernels.WeightSource;
+import io.sailfish.kernels.WeightStreaming;
 import io.sailfish.kernels.format.TwoByteFloat;
+import io.sailfish.kernels.format.packed.PackedCode;
 import io.sailfish.kernels.format.packed.PackedForm;
-import io.sailfish.kernels.format.packed.PackedLayout;
 import io.sailfish.kernels.format.packed.PackedSource;
-import io.sailfish.kernels.format.packed.SourcePacking;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * One card. Activations, keys, values and dense weights are fp16 or bf16, as asked for, with fp32
@@ -54,6 +54,8 @@ public final class CudaBackend implements Backend {
   private final StepGraphs graphs = new StepGraphs();
   private final Ops decodeOps;
   private final Ops promptOps;
+  private final CudaWeights weights;
+  private final WeightStream streamed;
   private WeightUpload upload;
   private DeviceBuffer choice;
   private ReadBacks readBacks;
@@ -73,6 +75,8 @@ public final class CudaBackend implements Backend {
     attention = new Attention(stream);
     decodeOps = new CudaOps(this, products, attention, false);
     promptOps = new CudaOps(this, products, attention, true);
+    weights = new CudaWeights(this, WeightHome.on(scope));
+    streamed = new WeightStream(this);
   }
 
   /** Opens a card by its number, with fp16 activations. */
@@ -151,11 +155,10 @@ public final class CudaBackend implements Backend {
 
   @Override
   public String describe() {
-    return "CUDA, "
-        + device.properties().describe()
-        + ", "
-        + activations.describe()
-        + " activations";
+    String card =
+        "CUDA, %s, %s activations"
+            .formatted(device.properties().describe(), activations.describe());
+    return streamed.streamedBytes() == 0 ? card : card + ", " + streamed.describe();
   }
 
   @Override
@@ -192,6 +195,7 @@ public final class CudaBackend implements Backend {
 
   @Override
   public void replay(Object key, Runnable work) {
+    streamed.settle(stream());
     graphs.run(stream(), key, work);
   }
 
@@ -221,57 +225,49 @@ public final class CudaBackend implements Backend {
 
   @Override
   public Weight weight(String name, List<WeightSource> parts) {
-    return pack(name, parts, false, true);
+    return weights.weight(name, parts);
   }
 
   @Override
   public Weight gatedWeight(String name, WeightSource gate, WeightSource up) {
-    List<WeightSource> parts = List.of(gate, up);
-    Arguments.same("weight " + name, "rows of up", gate.rows(), up.rows());
-    return pack(name, parts, true, true);
+    return weights.gatedWeight(name, gate, up);
   }
 
   @Override
   public Weight vocabularyWeight(String name, WeightSource source) {
-    return pack(name, List.of(source), false, false);
-  }
-
-  private Weight pack(String name, List<WeightSource> parts, boolean gated, boolean mayPack) {
-    if (parts.isEmpty()) {
-      throw new KernelException("weight " + name, "parts", "at least one", 0);
-    }
-    for (WeightSource part : parts) {
-      Arguments.same("weight " + name, part.name() + ".cols", parts.get(0).cols(), part.cols());
-      Arguments.atLeast("weight " + name, part.name() + ".rows", 1, part.rows());
-      part.format().rowBytes(part.cols()); // refuses rows of broken blocks
-    }
-    WeightPacking packing = packing();
-    SourcePacking packed = mayPack ? SourcePacking.of(parts) : null;
-    if (packed == null) {
-      return packing.dense(name, parts, gated);
-    }
-    hasTables |= packed.layout().code().hasTable();
-    return packing.packed(name, packed, parts, gated);
+    return weights.vocabularyWeight(name, source);
   }
 
   @Override
   public boolean takes(PackedForm form) {
-    return form.layout() != null || activations == TwoByteFloat.F16;
+    return weights.takes(form);
   }
 
   @Override
   public Weight packedWeight(PackedSource source) {
-    PackedLayout layout = source.form().layout();
-    hasTables |= layout != null && layout.code().hasTable();
-    return packing().copied(source);
+    return weights.packedWeight(source);
   }
 
-  private WeightPacking packing() {
-    stream();
+  @Override
+  public Optional<WeightStreaming> streaming() {
+    return Optional.of(streamed());
+  }
+
+  WeightStream streamed() {
+    return streamed;
+  }
+
+  /** The way of weights to the card, made when there is a first one. */
+  WeightUpload upload() {
     if (upload == null) {
-      upload = new WeightUpload(stream);
+      upload = new WeightUpload(stream());
     }
-    return new WeightPacking(device, upload, scope, activations);
+    return upload;
+  }
+
+  /** Notes that there is a weight of such codes. */
+  void noteCode(PackedCode code) {
+    hasTables |= code.hasTable();
   }
 
   @Override
@@ -438,6 +434,7 @@ public final class CudaBackend implements Backend {
       stream.synchronize();
     }
     graphs.close();
+    streamed.close();
     if (upload != null) {
       upload.close();
     }

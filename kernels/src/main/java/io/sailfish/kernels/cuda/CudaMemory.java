@@ -91,6 +91,11 @@ public final class CudaMemory implements AutoCloseable {
     return Math.min(underLimit, allocator.freeBytes() + idleBytes);
   }
 
+  /** Bytes that this process may still take if nobody else holds memory of the card. */
+  synchronized long grantedBytes() {
+    return Math.max(0, limitBytes - liveBytes);
+  }
+
   /** Bytes in use, size classes counted in full. */
   public synchronized long liveBytes() {
     return liveBytes;

@@ -56,6 +56,7 @@ final class CudaOps implements Ops {
     }
     CudaTensor to = CudaChecks.half(op, "y", y, rows, dense.cols());
     long ids = CudaChecks.ints(op, "tokenIds", tokenIds, rows);
+    backend.streamed().begin(stream()); // every pass begins with its tokens
     if (rows > 0) {
       RowKernels.embed(stream(), to.written(tileRows(rows)), dense, ids, rows);
     }

@@ -28,6 +28,12 @@ public final class CudaStream implements AutoCloseable {
   private final LaunchBlock launchBlock = new LaunchBlock();
   private boolean capturing;
   private int turn = NO_TURN;
+
+  /**
+   * Whether the next kernel waits for an event, and so cannot start before what it follows ends.
+   */
+  private boolean awaiting;
+
   private long copiesIn;
   private long bytesIn;
   private long copiesOut;
@@ -87,9 +93,11 @@ public final class CudaStream implements AutoCloseable {
     faults.checkAlive();
     spec.check(arguments);
     CudaFunction function = device.modules().function(spec);
-    function.prepare(geometry);
-    launchBlock.fill(geometry, handle.value(), arguments);
+    LaunchGeometry used = awaiting ? geometry.apart() : geometry;
+    function.prepare(used);
+    launchBlock.fill(used, handle.value(), arguments);
     turn = NO_TURN;
+    awaiting = false;
     faults.launching(describe(spec, geometry, arguments));
     faults.check(
         CudaDriver.launch(launchBlock.config(), function.value(), launchBlock.pointers()),
@@ -166,6 +174,8 @@ public final class CudaStream implements AutoCloseable {
   public void await(CudaEvent event) {
     faults.checkAlive();
     faults.check(JCudaDriver.cuStreamWaitEvent(handle, event.handle(), 0), "cuStreamWaitEvent");
+    turn = NO_TURN;
+    awaiting = true;
   }
 
   /** Records what {@code work} queues on this stream instead of running it. */

@@ -43,6 +43,11 @@ public record LaunchGeometry(
     return new LaunchGeometry(gridX, gridY, gridZ, threads, sharedBytes, blocks, overlap);
   }
 
+  /** Waits for all that was queued before. */
+  LaunchGeometry apart() {
+    return new LaunchGeometry(gridX, gridY, gridZ, threads, sharedBytes, cluster, false);
+  }
+
   public LaunchGeometry overlapping() {
     return new LaunchGeometry(gridX, gridY, gridZ, threads, sharedBytes, cluster, true);
   }

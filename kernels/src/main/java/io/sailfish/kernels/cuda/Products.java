@@ -11,27 +11,44 @@ final class Products implements AutoCloseable {
   }
 
   void store(TiledActivations y, TiledActivations x, CudaWeight w, int rows) {
-    if (w instanceof DenseMatrix dense) {
+    CudaWeight there = arrive(w);
+    if (there instanceof DenseMatrix dense) {
       DenseGemm.launch(stream, DenseGemm.Epilogue.STORE, y.address(), x, dense, rows);
     } else {
-      packed(GemmEpilogue.store(y), x, (PackedMatrix) w, rows);
+      packed(GemmEpilogue.store(y), x, (PackedMatrix) there, rows);
     }
+    used(w);
   }
 
   /** y += product. */
   void add(TiledActivations y, TiledActivations x, CudaWeight w, int rows) {
-    if (w instanceof DenseMatrix dense) {
+    CudaWeight there = arrive(w);
+    if (there instanceof DenseMatrix dense) {
       DenseGemm.launch(stream, DenseGemm.Epilogue.ADD, y.address(), x, dense, rows);
     } else {
-      packed(GemmEpilogue.add(y, y), x, (PackedMatrix) w, rows);
+      packed(GemmEpilogue.add(y, y), x, (PackedMatrix) there, rows);
     }
+    used(w);
   }
 
   void swiGlu(TiledActivations y, TiledActivations x, CudaWeight w, int rows) {
-    if (w instanceof DenseMatrix dense) {
+    CudaWeight there = arrive(w);
+    if (there instanceof DenseMatrix dense) {
       DenseGemm.launch(stream, DenseGemm.Epilogue.SWIGLU, y.address(), x, dense, rows);
     } else {
-      packed(GemmEpilogue.swiGlu(y), x, (PackedMatrix) w, rows);
+      packed(GemmEpilogue.swiGlu(y), x, (PackedMatrix) there, rows);
+    }
+    used(w);
+  }
+
+  /** The weight on the card, for the next product alone. */
+  private CudaWeight arrive(CudaWeight w) {
+    return w instanceof StreamedWeight streamed ? streamed.stream().arrive(stream, streamed) : w;
+  }
+
+  private void used(CudaWeight w) {
+    if (w instanceof StreamedWeight streamed) {
+      streamed.stream().used(stream, streamed);
     }
   }
 

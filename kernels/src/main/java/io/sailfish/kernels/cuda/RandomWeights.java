@@ -17,11 +17,27 @@ public final class RandomWeights {
   private static final double CODE_DEVIATION = 4.5;
 
   private final CudaBackend backend;
+  private final WeightHome packed;
   private int seed;
 
   public RandomWeights(CudaBackend backend, int seed) {
+    this(backend, seed, WeightHome.on(backend.scope()));
+  }
+
+  private RandomWeights(CudaBackend backend, int seed, WeightHome packed) {
     this.backend = backend;
     this.seed = seed;
+    this.packed = packed;
+  }
+
+  /**
+   * The same weights, of which the packed ones are streamed.
+   *
+   * @param largestBytes of one of them
+   */
+  public static RandomWeights streamed(CudaBackend backend, int seed, long largestBytes) {
+    backend.streamed().packer(largestBytes);
+    return new RandomWeights(backend, seed, backend.streamed());
   }
 
   /** Symmetric 4-bit codes, a scale for 128 inputs. Both sizes are multiples of 128. */
@@ -31,13 +47,12 @@ public final class RandomWeights {
         new PackedLayout(
             PackedCode.W4, ZeroKind.SYMMETRIC, outputs, inputs, GROUP, TwoByteFloat.F16);
     CudaStream stream = backend.stream();
-    DeviceBuffer buffer = backend.scope().allocate(layout.bytes(), name);
+    long address = packed.place(layout.bytes(), name);
     float base = (float) (1 / (CODE_DEVIATION * Math.sqrt(inputs)));
-    MemoryProbe.fillW4(
-        stream, buffer.address(), layout.bytes() / layout.blockBytes(), seed++, base);
+    MemoryProbe.fillW4(stream, address, layout.bytes() / layout.blockBytes(), seed++, base);
     DeviceWeight weight =
-        DeviceWeight.integer(name, layout, buffer.address(), ScaleExponent.of(base * 1.5f));
-    return new PackedMatrix(gated, weight);
+        DeviceWeight.integer(name, layout, address, ScaleExponent.of(base * 1.5f));
+    return packed.use(new PackedMatrix(gated, weight));
   }
 
   /** Dense weights of the activations' type. Both sizes are multiples of 128. */

@@ -23,17 +23,17 @@ import java.util.stream.IntStream;
 final class WeightPacking {
   private final CudaDevice device;
   private final WeightUpload upload;
-  private final MemoryScope scope;
+  private final WeightHome home;
   private final TwoByteFloat type;
 
   /**
    * @param type of the activations, and so of tables and dense weights
    */
-  WeightPacking(CudaDevice device, WeightUpload upload, MemoryScope scope, TwoByteFloat type) {
+  WeightPacking(CudaDevice device, WeightUpload upload, WeightHome home, TwoByteFloat type) {
     this.type = type;
     this.device = device;
     this.upload = upload;
-    this.scope = scope;
+    this.home = home;
   }
 
   /** Parts stacked, or the outputs of two parts by turns. */
@@ -44,7 +44,7 @@ final class WeightPacking {
             ? FusedCodes.interleaved(codes.get(0), codes.get(1))
             : FusedCodes.stacked(codes, parts.stream().mapToInt(WeightSource::rows).toArray());
     return new PackedMatrix(
-        gated, upload.upload(name, packing.layout(), matrix, ofType(packing.tables()), scope));
+        gated, upload.upload(name, packing.layout(), matrix, ofType(packing.tables()), home));
   }
 
   private LutTables ofType(LutTables tables) {
@@ -54,21 +54,20 @@ final class WeightPacking {
   /** What a file holds as the card keeps it. */
   CudaWeight copied(PackedSource source) {
     PackedForm form = source.form();
-    DeviceBuffer blocks = scope.allocate(form.bytes(), source.name());
-    upload.copy(source, blocks.address());
+    long blocks = home.place(form.bytes(), source.name());
+    upload.copy(source, blocks);
     if (form.layout() == null) {
-      return new DenseMatrix(
-          source.name(), type, form.rows(), form.cols(), form.gated(), blocks.address());
+      return new DenseMatrix(source.name(), type, form.rows(), form.cols(), form.gated(), blocks);
     }
     LutTables tables = ofType(form.tables());
     int exponent = ScaleExponent.of(form.largestScale(), tables);
-    long values = tables == null ? 0 : upload.tables(source.name(), tables, scope);
+    long values = tables == null ? 0 : upload.tables(source.name(), tables, home);
     return new PackedMatrix(
         form.gated(),
         new DeviceWeight(
             source.name(),
             form.layout(),
-            blocks.address(),
+            blocks,
             values,
             tables == null ? 0 : tables.count(),
             exponent));
@@ -78,7 +77,7 @@ final class WeightPacking {
   DenseMatrix dense(String name, List<WeightSource> parts, boolean gated) {
     int rows = parts.stream().mapToInt(WeightSource::rows).sum();
     int cols = parts.get(0).cols();
-    DeviceBuffer buffer = scope.allocate(DenseMatrix.bytes(rows, cols), name);
+    long address = home.place(DenseMatrix.bytes(rows, cols), name);
     long panelBytes = DenseMatrix.panelBytes(cols);
     IntStream.range(0, DenseMatrix.panels(rows))
         .parallel()
@@ -87,11 +86,11 @@ final class WeightPacking {
               byte[] bytes = panel(name, parts, gated, rows, panel);
               synchronized (upload) {
                 device.makeCurrent();
-                upload.send(bytes, bytes.length, buffer.address() + panel * panelBytes);
+                upload.send(bytes, bytes.length, address + panel * panelBytes);
               }
             });
     device.makeCurrent();
-    return new DenseMatrix(name, type, rows, cols, gated, buffer.address());
+    return new DenseMatrix(name, type, rows, cols, gated, address);
   }
 
   private byte[] panel(String name, List<WeightSource> parts, boolean gated, int rows, int panel) {

@@ -59,7 +59,12 @@ public final class WeightUpload implements AutoCloseable {
    */
   public DeviceWeight upload(
       String name, PackedLayout layout, CodeMatrix matrix, LutTables tables, MemoryScope scope) {
-    DeviceBuffer blocks = scope.allocate(layout.bytes(), name);
+    return upload(name, layout, matrix, tables, WeightHome.on(scope));
+  }
+
+  DeviceWeight upload(
+      String name, PackedLayout layout, CodeMatrix matrix, LutTables tables, WeightHome home) {
+    long blocks = home.place(layout.bytes(), name);
     // Panels come from many threads; the copies are queued by one at a time, each a run of its own.
     CudaDevice device = stream.device();
     ScaleExponent scales = new ScaleExponent(matrix, layout);
@@ -69,27 +74,26 @@ public final class WeightUpload implements AutoCloseable {
         (panel, offset, bytes) -> {
           synchronized (this) {
             device.makeCurrent();
-            send(bytes, bytes.length, blocks.address() + offset);
+            send(bytes, bytes.length, blocks + offset);
           }
         });
     device.makeCurrent();
     if (tables == null) {
-      return DeviceWeight.integer(name, layout, blocks.address(), scales.value(null));
+      return DeviceWeight.integer(name, layout, blocks, scales.value(null));
     }
     tables.requireFits(layout);
-    long values = tables(name, tables, scope);
-    return new DeviceWeight(
-        name, layout, blocks.address(), values, tables.count(), scales.value(tables));
+    long values = tables(name, tables, home);
+    return new DeviceWeight(name, layout, blocks, values, tables.count(), scales.value(tables));
   }
 
   /** Address of LUT tables on the card. */
-  long tables(String name, LutTables tables, MemoryScope scope) {
-    DeviceBuffer values = scope.allocate(2L * tables.encoded().length, name + " tables");
+  long tables(String name, LutTables tables, WeightHome home) {
+    long values = home.keep(2L * tables.encoded().length, name + " tables");
     ByteBuffer encoded =
         ByteBuffer.allocate(2 * tables.encoded().length).order(ByteOrder.LITTLE_ENDIAN);
     encoded.asShortBuffer().put(tables.encoded());
-    send(encoded.array(), encoded.capacity(), values.address());
-    return values.address();
+    send(encoded.array(), encoded.capacity(), values);
+    return values;
   }
 
   /**

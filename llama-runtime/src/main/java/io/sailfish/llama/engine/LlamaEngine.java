@@ -8,6 +8,7 @@ import io.sailfish.llama.RuntimeFailure.Kind;
 import io.sailfish.llama.checkpoint.Checkpoint;
 import io.sailfish.llama.model.LlamaWeights;
 import io.sailfish.llama.model.ModelConfig;
+import io.sailfish.llama.model.StreamedLayers;
 import io.sailfish.llama.tokenizer.Tokenizer;
 import java.nio.file.Path;
 import java.util.Locale;
@@ -73,7 +74,10 @@ public final class LlamaEngine {
     ModelConfig model = checkpoint.config();
     contextTokens(model, runtime); // refused before the long part
     long start = System.nanoTime();
-    LlamaWeights weights = LlamaWeights.load(checkpoint, backend);
+    StepMemory steps =
+        new StepMemory(model, backend, runtime, checkpoint.tokenizerConfig().stopIds());
+    StreamedLayers streamed = WeightPlacement.of(checkpoint, backend, runtime, steps);
+    LlamaWeights weights = LlamaWeights.load(checkpoint, backend, streamed);
     LOG.info(
         String.format(
             Locale.ROOT,
@@ -81,6 +85,7 @@ public final class LlamaEngine {
             checkpoint.describe(),
             weights.bytes() >> 20,
             (System.nanoTime() - start) / 1e9));
+    WeightPlacement.announce(model, backend, streamed);
     Loaded loaded =
         new Loaded(model, weights, checkpoint.describe(), checkpoint.tokenizerConfig().stopIds());
     return start(loaded, backend, tokenizer, runtime, chunkTokens);

@@ -5,6 +5,7 @@ import io.sailfish.kernels.IntTensor;
 import io.sailfish.kernels.KvCache;
 import io.sailfish.kernels.StepInputs;
 import io.sailfish.kernels.Tensor;
+import io.sailfish.kernels.WeightStreaming;
 import io.sailfish.llama.model.LlamaModel;
 import io.sailfish.llama.model.LlamaWeights;
 import io.sailfish.llama.model.ModelConfig;
@@ -107,7 +108,9 @@ final class LlamaExecutor implements StepExecutor {
     for (int position : plan.positions()) {
       tokens += position + 1;
     }
-    return (long) ((weightBytes + tokens * tokenBytes) / bytesPerSecond * 1e9);
+    long streamed = backend.streaming().map(WeightStreaming::stepNanos).orElse(0L);
+    long read = (long) ((weightBytes + tokens * tokenBytes) / bytesPerSecond * 1e9);
+    return Math.max(read, streamed);
   }
 
   private Logits executePasses(BatchPlan plan) {

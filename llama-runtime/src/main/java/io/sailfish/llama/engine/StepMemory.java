@@ -46,8 +46,7 @@ final class StepMemory {
   EngineConfig plan(int chunkTokens) {
     boolean capSet = runtime.batchCap() > 0;
     int largest = capSet ? runtime.batchCap() : backend.largestBatch();
-    long blockBytes =
-        backend.kvBlockBytes(model.layers(), LlamaEngine.BLOCK_TOKENS, model.attention());
+    long blockBytes = blockBytes();
     long free = backend.freeBytes();
     EngineConfig config = config(largest, chunkTokens, blockBytes);
     while (backend.ownsFreeBytes() && free - stepBytes(config) < contextBytes(config)) {
@@ -66,6 +65,21 @@ final class StepMemory {
         new KvSizing(
             context, LlamaEngine.BLOCK_TOKENS, blockBytes, kvFree, backend.ownsFreeBytes());
     return config.withKvBlocks(sizing.blocks(runtime.kvBytes(), cap));
+  }
+
+  /**
+   * Bytes that steps of {@code rows} rows take beside the weights, with keys and values for as many
+   * rows of tables, and for one context at least.
+   */
+  long bytes(int rows) {
+    EngineConfig config = config(rows, 1, blockBytes());
+    long rowBlocks = (Math.min(context, KvSizing.TOKENS_PER_ROW) - 1L) / config.blockTokens() + 1;
+    long kv = Math.max(contextBytes(config), rows * rowBlocks * config.blockBytes());
+    return stepBytes(config) + Math.max(kv, runtime.kvBytes());
+  }
+
+  private long blockBytes() {
+    return backend.kvBlockBytes(model.layers(), LlamaEngine.BLOCK_TOKENS, model.attention());
   }
 
   private EngineConfig config(int cap, int chunkTokens, long blockBytes) {

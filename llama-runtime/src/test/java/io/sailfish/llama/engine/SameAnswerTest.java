@@ -136,13 +136,13 @@ class SameAnswerTest {
     }
   }
 
-  private static String bits(GenerationResult result) {
+  static String bits(GenerationResult result) {
     long[] logProbs =
         Arrays.stream(result.logProbs()).mapToLong(Double::doubleToLongBits).toArray();
     return result.finish() + Arrays.toString(result.tokens()) + Arrays.toString(logProbs);
   }
 
-  private static List<GenerationRequest> requests(int count) {
+  static List<GenerationRequest> requests(int count) {
     Random random = new Random(3);
     int[] shared = tokens(random, 20);
     List<GenerationRequest> requests = new ArrayList<>();

@@ -93,6 +93,16 @@ public final class SailfishConf {
           .check(List.of("fp16", "bf16")::contains, "must be fp16 or bf16")
           .startup("fp16");
 
+  public static final ConfEntry<String> GPU_STREAMING =
+      ConfEntry.text(PREFIX + "gpu.streaming")
+          .doc(
+              "What happens to a model that is larger than the GPU's memory. `auto`: layers that do"
+                  + " not fit stay in page-locked memory of the host and come to the GPU in every"
+                  + " step, which log and EXPLAIN announce with the time that takes. `off`: such a"
+                  + " model is refused. Answers are the same.")
+          .check(List.of("auto", "off")::contains, "must be auto or off")
+          .startup("auto");
+
   public static final ConfEntry<Integer> BATCH_CAP =
       ConfEntry.integer(PREFIX + "engine.batchCap")
           .doc("Rows that one step of the model computes at most. 0: measured at load.")
@@ -212,6 +222,7 @@ public final class SailfishConf {
           CPU_THREADS,
           GPU_MEMORY,
           GPU_ACTIVATIONS,
+          GPU_STREAMING,
           BATCH_CAP,
           KV_BYTES,
           CONTEXT_TOKENS,
@@ -331,7 +342,8 @@ public final class SailfishConf {
         backend.memoryFraction(),
         backend.activations(),
         value(TIMELINE_DIR).isBlank() ? null : value(TIMELINE_DIR),
-        value(SPECULATION));
+        value(SPECULATION),
+        value(GPU_STREAMING));
   }
 
   /**

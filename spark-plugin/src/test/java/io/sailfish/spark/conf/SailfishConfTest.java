@@ -45,6 +45,7 @@ class SailfishConfTest {
         Map.of(
             "spark.sailfish.model.chatTemplate", "{{ messages }}",
             "spark.sailfish.cpu.threads", "3",
+            "spark.sailfish.gpu.streaming", "off",
             "spark.sailfish.engine.batchCap", "7",
             "spark.sailfish.engine.kvBytes", "2g",
             "spark.sailfish.engine.contextTokens", "512",
@@ -69,7 +70,8 @@ class SailfishConfTest {
             0.25,
             TwoByteFloat.BF16,
             "/tmp/steps",
-            "on"),
+            "on",
+            "off"),
         conf.runtimeConfig(conf.backend("cpu", "GPU-7"), "2026-01-02T03:04:05Z"));
   }
 
