@@ -12,10 +12,13 @@
 // Work: a block has one row, one kv head (up to 8 of its query heads) and one span of the sequence. A row of up to 1024 tokens has S = 1 span, a longer one min(64, ceil(tokens / 512)); of
 //   its B blocks of 16 tokens span i has [i B / S, (i + 1) B / S): functions of the row alone. Warp w of four has the blocks w, w + 4, ... of the span and
 //   a running softmax of its own; the warps are added in order, then the spans in order by the last block of the row to arrive. So a row's bits depend on nothing but the row.
-//   `ring` blocks a warp, 2 to 8, are under way in shared memory of its own, two of them before the kernel ahead has ended; their number changes no bit.
+//   `ring` blocks a warp, 2 to 10, are under way in shared memory of its own, from before the kernel ahead has ended; their number changes no bit. It starts beside the
+//   blocks of the product ahead, and the next product's beside it, as long as it leaves those their 112 KB: worth more than a longer ring (16 rows: 116 us a step of 2450).
+//   Entries attention_decode_split_dD, for few rows: the warps of a span are the blocks of a cluster, which send each other their sums; the same bits.
 //   Products are transposed, scores^T = K * q^T and y^T = V^T * weights^T, so that the query heads are the n8 of an mma instead of half an m16 of nothing.
 // Grid: (spans, kvHeads * ceil(heads / kvHeads / 8), rows), spans >= the most spans of a row. Block: 128. Dynamic shared memory: 4 * ring * D * 64 bytes.
-//   partials: fp32 [rows][gridDim.y][spans][8][D + 2]; arrivals: int [rows][gridDim.y], zero before the first launch and left zero. Launches of one stream share them.
+//   split: grid (4 * spans, ...), block 32, ring * D * 64 bytes.
+//   partials: fp32 [rows][gridDim.y][spans][8][D + 8]; arrivals: int [rows][gridDim.y][4], zero before the first launch and left zero. Launches of one stream share them.
 // sm_90: bulk copies. Floor: the keys and values over the memory bandwidth.
 #include "ops/attention_decode.cuh"
 
@@ -31,3 +34,5 @@ DECODE_ENTRIES(80)
 DECODE_ENTRIES(96)
 DECODE_ENTRIES(112)
 DECODE_ENTRIES(128)
+DECODE_SPLIT_ENTRY(attention_decode_split_d64, F16, 64)
+DECODE_SPLIT_ENTRY(attention_decode_split_d128, F16, 128)

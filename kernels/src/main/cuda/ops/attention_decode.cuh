@@ -1,221 +1,29 @@
 // The body of attention_decode_*_sm90.cu; contract in attention_decode_sm90.cu. T: F16 or Bf16 of common/mma.cuh.
 #pragma once
-#include "attention.cuh"
-#include "rope.cuh"
+#include "../common/cluster.cuh"
+#include "attention_decode_warp.cuh"
 
-constexpr int WHOLE = 1024, SPAN = 512, WARPS = 4, MOST_SLOTS = 8, EARLY = 2, HEADS = 8, MAX_SPANS = 64;
-
-struct DecodeAttention {
-  uint16_t* y;
-  const uint16_t* qkv;
-  uint16_t* cache;
-  const int *positions, *rowSequences, *blockTables;
-  const float* cosSin;
-  const int* slots;
-  float* partials;
-  int* arrivals;
-  int stride, tileRows, heads, kvHeads, headDim, interleaved, ring;
-  float scale;
-  Variant variant;
-  int window;
+template <int N> struct Count {
+  static constexpr int value = N;
 };
 
-// A warp's 16 tokens at a time: scores s = {(token, head), (token, head + 1), (token + 8, head), (token + 8, head + 1)}, token = lane / 4, head = 2 * (lane % 4);
-// sums o[j] = the same with dims 16 j + lane / 4 in the place of tokens.
-template <class T, int DIM> struct HeadColumns {
-  using H = Head<DIM>;
-  float largest[2] = {NEGATIVE, NEGATIVE}, sum[2] = {0.f, 0.f}, o[H::STEPS][4] = {};
+// Partial sums of a span and a head: DIM sums, then {largest score, sum of weights} of each block that finished some of them.
+template <int DIM> constexpr int PARTIAL = DIM + 2 * WARPS;
 
-  static __device__ __forceinline__ uint32_t transposed(uint32_t pair) {
-    uint32_t t;
-    asm volatile("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(t) : "r"(pair));
-    return t;
-  }
-
-  // Tokens first .. tokens - 1 of the block at `keys` count.
-  template <bool WINDOW> __device__ __forceinline__ void add(const uint32_t (&q)[H::STEPS][2], uint32_t keys, int first, int tokens, float scale, int lane) {
-    float s[4] = {}, odd[4] = {};  // two sums: half the way through the tensor core's latency
-#pragma unroll
-    for (int i = 0; i < H::STEPS; i++) {
-      uint32_t a[4];
-      loadKeys(a, keys + i * 2 * H::PLANE + H::valueLane(lane));  // 16 tokens by 16 dims
-      mma<T>(i % 2 ? odd : s, a, q[i][0], q[i][1]);
-    }
-    uint32_t values[H::STEPS][4];  // on their way while the weights are made
-#pragma unroll
-    for (int j = 0; j < H::STEPS; j++) loadValues(values[j], keys + H::KEY_BYTES + j * 2 * H::PLANE + H::keyLane(lane));  // 16 dims by 16 tokens
-#pragma unroll
-    for (int e = 0; e < 4; e++) s[e] += odd[e];
-    const int token = lane >> 2;
-    if (token >= tokens) s[0] = s[1] = NEGATIVE;
-    if (token + 8 >= tokens) s[2] = s[3] = NEGATIVE;
-    if (WINDOW && token < first) s[0] = s[1] = NEGATIVE;
-    if (WINDOW && token + 8 < first) s[2] = s[3] = NEGATIVE;
-    float shrink[2];
-#pragma unroll
-    for (int h = 0; h < 2; h++) {
-      float top = fmaxf(s[h], s[2 + h]);
-#pragma unroll
-      for (int lanes = 4; lanes < 32; lanes *= 2) top = fmaxf(top, __shfl_xor_sync(~0u, top, lanes));
-      top = fmaxf(top, largest[h]);
-      const float base = top == NEGATIVE ? 0.f : top * scale;
-      shrink[h] = powerOfTwo(fmaf(largest[h], scale, -base));
-      largest[h] = top;
-      s[h] = powerOfTwo(fmaf(s[h], scale, -base)), s[2 + h] = powerOfTwo(fmaf(s[2 + h], scale, -base));
-      sum[h] = fmaf(sum[h], shrink[h], s[h] + s[2 + h]);
-    }
-    const uint32_t low = transposed(T::pack(s[0], s[1])), high = transposed(T::pack(s[2], s[3]));
-#pragma unroll
-    for (int j = 0; j < H::STEPS; j++) {
-      o[j][0] *= shrink[0], o[j][1] *= shrink[1], o[j][2] *= shrink[0], o[j][3] *= shrink[1];
-      mma<T>(o[j], values[j], low, high);
-    }
-  }
-
-  __device__ __forceinline__ void finish() {
-#pragma unroll
-    for (int h = 0; h < 2; h++)
-#pragma unroll
-      for (int lanes = 4; lanes < 32; lanes *= 2) sum[h] += __shfl_xor_sync(~0u, sum[h], lanes);
-  }
-};
-
-// Query fragments of a lane: pieces p = 0 .. 2 STEPS - 1 of head lane / 4, columns 2 * (lane % 4) and the next; q[p / 2][p % 2].
-template <class T, int DIM> struct Queries {
-  using H = Head<DIM>;
-  float cosines[H::TILES], sines[H::TILES];
-
-  // The angles of what this lane holds; only where headDim = DIM.
-  __device__ __forceinline__ void fetchAngles(const float* angles, int interleaved, int lane) {
-#pragma unroll
-    for (int p = 0; p < H::STEPS; p++) {
-      if (interleaved) {  // a piece has four pairs, one of them this lane's
-        const int first = 8 * p + (lane & 3);
-        cosines[2 * p] = angles[first], cosines[2 * p + 1] = angles[first + 4];
-        sines[2 * p] = angles[DIM / 2 + first], sines[2 * p + 1] = angles[DIM / 2 + first + 4];
-      } else {
-        const int first = 8 * p + 2 * (lane & 3);
-        const float2 c = *(const float2*)(angles + first), n = *(const float2*)(angles + DIM / 2 + first);
-        cosines[2 * p] = c.x, cosines[2 * p + 1] = c.y, sines[2 * p] = n.x, sines[2 * p + 1] = n.y;
-      }
-    }
-  }
-  // Biases and norms of the lane's pieces; `bias`: of its head.
-  static __device__ __forceinline__ void prepare(float2 (&v)[H::TILES], const float* bias, const float* norm, float eps, int lane) {
-    const int column = 2 * (lane & 3);
-    if (bias)
-#pragma unroll
-      for (int p = 0; p < H::TILES; p++) {
-        const float2 b = *(const float2*)(bias + 8 * p + column);
-        v[p].x = __fadd_rn(v[p].x, b.x), v[p].y = __fadd_rn(v[p].y, b.y);
-      }
-    if (!norm) return;
-    float sum = 0.f;
-#pragma unroll
-    for (int j = 0; j < H::STEPS; j++) {
-      float pair = squares(v[j].x, v[j].y, v[j + H::STEPS].x, v[j + H::STEPS].y);
-      pair = __fadd_rn(pair, __shfl_xor_sync(~0u, pair, 1));
-      pair = __fadd_rn(pair, __shfl_xor_sync(~0u, pair, 2));
-      sum = j ? __fadd_rn(sum, pair) : pair;
-    }
-    const float scale = headScale(sum, DIM, eps);
-#pragma unroll
-    for (int p = 0; p < H::TILES; p++) {
-      const float2 w = *(const float2*)(norm + 8 * p + column);
-      v[p].x = normed(v[p].x, scale, w.x), v[p].y = normed(v[p].y, scale, w.y);
-    }
-  }
-  // `head`: the lane's, or any of its group where it has none.
-  template <bool VARIANT> __device__ __forceinline__ void rotate(uint32_t (&q)[H::STEPS][2], const DecodeAttention& s, int head, int lane) const {
-    [[maybe_unused]] float2 prepared[VARIANT ? H::TILES : 1];
-    if constexpr (VARIANT) {
-#pragma unroll
-      for (int p = 0; p < H::TILES; p++) prepared[p] = T::unpack(q[p / 2][p % 2]);
-      prepare(prepared, s.variant.bias ? s.variant.bias + head * DIM : nullptr, s.variant.qNorm, s.variant.eps, lane);
-    }
-    auto value = [&](int p) {
-      if constexpr (VARIANT) return prepared[p];
-      else return T::unpack(q[p / 2][p % 2]);
-    };
-    if (s.interleaved) {
-#pragma unroll
-      for (int p = 0; p < H::TILES; p++) {
-        const float2 v = value(p), t = turn(v.x, v.y, cosines[p], sines[p]);
-        q[p / 2][p % 2] = T::pack(t.x, t.y);
-      }
-      return;
-    }
-#pragma unroll
-    for (int p = 0; p < H::STEPS; p++) {
-      const float2 a = value(p), b = value(p + H::STEPS), u = turn(a.x, b.x, cosines[2 * p], sines[2 * p]), v = turn(a.y, b.y, cosines[2 * p + 1], sines[2 * p + 1]);
-      q[p / 2][p % 2] = T::pack(u.x, v.x), q[(p + H::STEPS) / 2][(p + H::STEPS) % 2] = T::pack(u.y, v.y);
-    }
-  }
-};
-
-// The row's own key and value out of the product, eight dims a piece: lane i of the first STEPS has pieces i and i + STEPS of the key, lanes 16 .. have one of the value
-// each. One warp; headDim = DIM. `slot`: where they belong in the cache, negative: nowhere.
-template <class T, int DIM> struct OwnToken {
-  using H = Head<DIM>;
-  Piece<T> first, second;
-
-  static __device__ __forceinline__ bool hasKey(int lane) { return lane < H::STEPS; }
-  static __device__ __forceinline__ bool hasValue(int lane) { return lane >= 16 && lane < 16 + H::TILES; }
-  __device__ __forceinline__ void fetch(const DecodeAttention& s, const Rows& qkv, int row, int kvHead, int lane) {
-    if (!hasKey(lane) && !hasValue(lane)) return;
-    const int key = (s.heads + kvHead) * H::TILES + lane, value = (s.heads + s.kvHeads + kvHead) * H::TILES + lane - 16;
-    first.bits = loadFresh((const uint4*)qkv.piece(row, hasKey(lane) ? key : value));
-    second.bits = loadFresh((const uint4*)qkv.piece(row, hasKey(lane) ? key + H::STEPS : value));
-  }
-  // Biases, norm and rotation, of a whole warp.
-  __device__ __forceinline__ void prepare(const DecodeAttention& s, const float* angles, int kvHead, int lane) {
-    float a[8], b[8];
-    first.unpack(a), second.unpack(b);
-    if (s.variant.bias) {
-      const float* keyBias = s.variant.bias + (s.heads + kvHead) * DIM + 8 * lane;
-      if (hasKey(lane)) add8(a, keyBias), add8(b, keyBias + DIM / 2);
-      if (hasValue(lane)) add8(a, s.variant.bias + (s.heads + s.kvHeads + kvHead) * DIM + 8 * (lane - 16));
-    }
-    if (s.variant.kNorm) {
-      const float pair = pairSquares(a, b);
-      float sum = __shfl_sync(~0u, pair, 0);
-#pragma unroll
-      for (int j = 1; j < H::STEPS; j++) sum = __fadd_rn(sum, __shfl_sync(~0u, pair, j));
-      const float scale = headScale(sum, DIM, s.variant.eps), *weight = s.variant.kNorm + 8 * lane;
-      if (hasKey(lane)) norm8(a, scale, weight), norm8(b, scale, weight + DIM / 2);
-    }
-    if (hasKey(lane)) rotateElements(a, b, angles, DIM / 2, lane, s.interleaved);
-    first = Piece<T>::pack(a), second = Piece<T>::pack(b);
-  }
-  // To `fresh`, key pieces before value pieces, and to the cache.
-  template <bool VARIANT> __device__ __forceinline__ void put(const DecodeAttention& s, uint4* fresh, const float* angles, int kvHead, int slot, int lane) {
-    if (VARIANT) prepare(s, angles, kvHead, lane);
-    else if (hasKey(lane)) rotatePieces(first, second, angles, DIM / 2, lane, s.interleaved);
-    uint16_t* to = s.cache + ((int64_t)(slot / KV_TOKENS) * s.kvHeads + kvHead) * (H::BLOCK_BYTES / 2) + slot % KV_TOKENS * 8;
-    const int piece = hasKey(lane) ? lane : H::TILES + lane - 16;
-    if (hasKey(lane) || hasValue(lane)) fresh[piece] = first.bits;
-    if (hasKey(lane)) fresh[piece + H::STEPS] = second.bits;
-    if (slot < 0) return;
-    if (hasKey(lane) || hasValue(lane)) *(uint4*)(to + piece * (H::PLANE / 2)) = first.bits;
-    if (hasKey(lane)) *(uint4*)(to + (piece + H::STEPS) * (H::PLANE / 2)) = second.bits;
-  }
-};
-
-// The row's spans added in order. All threads of the last block.
-template <class T, int DIM> __device__ __forceinline__ void addSpans(const DecodeAttention& s, const Rows& y, int row, int firstHead, int numHeads, int spans) {
-  constexpr int HEAD = DIM + 2, STRIDE = HEADS * HEAD;
-  const float* from = s.partials + ((int64_t)row * gridDim.y + blockIdx.y) * gridDim.x * STRIDE;
-  const int pairs = s.headDim / 2;
+// The row's spans added in order: `dims` of each head from firstDim on, which the blocks of number `part` finished. All threads of the last block.
+template <class T, int DIM> __device__ __forceinline__ void addSpans(const DecodeAttention& s, const Rows& y, const float* from, int row, int firstHead, int numHeads, int spans, int firstDim, int dims, int part) {
+  constexpr int HEAD = PARTIAL<DIM>, STRIDE = HEADS * HEAD;
+  const int pairs = dims / 2;
   for (int i = threadIdx.x; i < numHeads * pairs; i += blockDim.x) {
-    const int head = i / pairs, d = i % pairs * 2;
+    const int head = i / pairs, d = firstDim + i % pairs * 2;
     const float* p = from + head * HEAD;
     float top = NEGATIVE;
 #pragma unroll 4
-    for (int c = 0; c < spans; c++) top = fmaxf(top, __ldcg(p + c * STRIDE + DIM));
+    for (int c = 0; c < spans; c++) top = fmaxf(top, __ldcg(p + c * STRIDE + DIM + 2 * part));
     float sum = 0.f, a = 0.f, b = 0.f;
 #pragma unroll 4
     for (int c = 0; c < spans; c++) {
-      const float2 weight = __ldcg((const float2*)(p + c * STRIDE + DIM)), v = __ldcg((const float2*)(p + c * STRIDE + d));
+      const float2 weight = __ldcg((const float2*)(p + c * STRIDE + DIM + 2 * part)), v = __ldcg((const float2*)(p + c * STRIDE + d));
       const float share = powerOfTwo(weight.x - top);
       sum = fmaf(share, weight.y, sum), a = fmaf(share, v.x, a), b = fmaf(share, v.y, b);
     }
@@ -224,14 +32,27 @@ template <class T, int DIM> __device__ __forceinline__ void addSpans(const Decod
   }
 }
 
-template <class T, int DIM, bool VARIANT> __device__ __forceinline__ void attend(const DecodeAttention& s) {
+// Where the four warps of a span are blocks of a cluster: what they send each other. The block of warp w finishes the w-th quarter of the dims.
+template <int DIM> struct Quarters {
+  static constexpr int STEPS = Head<DIM>::STEPS / WARPS;
+  float4 sums[WARPS][STEPS][32], weights[WARPS][4];  // by sender; of its lanes the sums, of four of them {largest scores of two heads, sums of weights of two heads}
+  uint64_t full;
+};
+
+// TOGETHER blocks of a warp are worked at together, which changes no bit: more hide each other's latencies where few warps share a multiprocessor.
+// SPLIT: the four warps are blocks of a cluster.
+template <class T, int DIM, bool VARIANT, int TOGETHER, bool SPLIT> __device__ __forceinline__ void attend(const DecodeAttention& s) {
   using H = Head<DIM>;
+  using Columns = HeadColumns<T, DIM>;
   extern __shared__ __align__(128) unsigned char shared[];
-  __shared__ uint64_t arrived[WARPS][MOST_SLOTS];
+  __shared__ uint64_t arrived[SPLIT ? 1 : WARPS][MOST_SLOTS];
   __shared__ float tops[WARPS][HEADS], sums[WARPS][HEADS];
+  __shared__ Quarters<SPLIT ? DIM : 64> quarters;
   __shared__ uint4 fresh[2 * H::TILES];
   __shared__ int isLast;
-  const int tid = threadIdx.x, warp = tid >> 5, lane = tid & 31, row = blockIdx.z;
+  const int tid = threadIdx.x, lane = tid & 31, row = blockIdx.z;
+  const int ownWarp = SPLIT ? 0 : tid >> 5, warp = SPLIT ? blockIdx.x % WARPS : ownWarp;  // blockIdx.x % 4 is the rank in the cluster
+  const int span = SPLIT ? blockIdx.x / WARPS : blockIdx.x, mostSpans = SPLIT ? gridDim.x / WARPS : gridDim.x;
   const int group = s.heads / s.kvHeads, parts = (group + HEADS - 1) / HEADS, kvHead = blockIdx.y / parts;
   const int firstHead = kvHead * group + blockIdx.y % parts * HEADS, numHeads = min(HEADS, kvHead * group + group - firstHead);
   const Rows y{s.y, s.tileRows, (s.heads * s.headDim + 127) / 128 * 16};
@@ -240,14 +61,17 @@ template <class T, int DIM, bool VARIANT> __device__ __forceinline__ void attend
   startSuccessor();
   if (!rotates) awaitPredecessor();
   const int sequence = s.rowSequences[row], length = s.positions[row] + 1;
-  if (tid < WARPS * MOST_SLOTS) {
-    barrierInit(sharedAddress(&arrived[tid / MOST_SLOTS][tid % MOST_SLOTS]), 1);
-    barrierInitFence();
+  if (lane < MOST_SLOTS) barrierInit(sharedAddress(&arrived[ownWarp][lane]), 1);
+  if (SPLIT && lane == MOST_SLOTS) {
+    const uint32_t full = sharedAddress(&quarters.full);
+    barrierInit(full, 1);
+    barrierExpect(full, sizeof(quarters.sums) + sizeof(quarters.weights));
   }
+  barrierInitFence();
   const int begin = VARIANT && s.window > 0 ? max(0, length - s.window) : 0, passed = begin / KV_TOKENS;  // blocks that lie ahead of the window
   const int tokens = length - passed * KV_TOKENS, allBlocks = (tokens + KV_TOKENS - 1) / KV_TOKENS;
   const int spans = tokens <= WHOLE ? min(tokens, 1) : min(MAX_SPANS, (tokens + SPAN - 1) / SPAN);
-  if ((int)blockIdx.x >= spans) {  // also a row without tokens
+  if (span >= spans) {  // also a row without tokens
     if (rotates) awaitPredecessor();
     if (length <= 0 && blockIdx.x == 0)
       for (int i = tid; i < numHeads * s.headDim; i += blockDim.x) {
@@ -257,18 +81,23 @@ template <class T, int DIM, bool VARIANT> __device__ __forceinline__ void attend
     return;
   }
   __syncthreads();
-  const int firstBlock = passed + blockIdx.x * allBlocks / spans + warp, endBlock = passed + (blockIdx.x + 1) * allBlocks / spans;
+  if (SPLIT) clusterArrive();
+  const int firstBlock = passed + span * allBlocks / spans + warp, endBlock = passed + (span + 1) * allBlocks / spans;
   const int mine = (endBlock - firstBlock + WARPS - 1) / WARPS;
   const int* table = s.blockTables + (int64_t)sequence * s.stride + firstBlock;
-  const uint32_t store = sharedAddress(shared) + warp * s.ring * H::BLOCK_BYTES, bars = sharedAddress(&arrived[warp]);
+  const uint32_t store = sharedAddress(shared) + ownWarp * s.ring * H::BLOCK_BYTES, bars = sharedAddress(&arrived[ownWarp]);
   // Lane i knows block i of 32 of the warp's.
   int known = lane < mine ? table[lane * WARPS] : 0;
-  auto bring = [&](int i, int slot) {
+  // `read`: something that hangs on all that was read of the slot. The copy's barrier hangs on it too, for the order of instructions alone does not keep a copy behind the
+  // loads ahead of it.
+  const uint32_t nothing = (uint32_t)s.interleaved >> 8;  // 0, which the compiler cannot know
+  auto bring = [&](int i, int slot, uint32_t read) {
     if (i > 0 && i % 32 == 0) known = i + lane < mine ? table[(i + lane) * WARPS] : 0;
     const int block = __shfl_sync(~0u, known, i % 32);
     if (lane == 0) {
-      barrierExpect(bars + slot * 8, H::BLOCK_BYTES);
-      bulkCopy(store + slot * H::BLOCK_BYTES, s.cache + ((int64_t)block * s.kvHeads + kvHead) * (H::BLOCK_BYTES / 2), H::BLOCK_BYTES, bars + slot * 8);
+      const uint32_t bar = bars + slot * 8 + (read & nothing);
+      barrierExpect(bar, H::BLOCK_BYTES);
+      bulkCopy(store + slot * H::BLOCK_BYTES, s.cache + ((int64_t)block * s.kvHeads + kvHead) * (H::BLOCK_BYTES / 2), H::BLOCK_BYTES, bar);
     }
   };
   const bool hasNewest = mine > 0 && firstBlock + (mine - 1) * WARPS == passed + allBlocks - 1;
@@ -277,9 +106,9 @@ template <class T, int DIM, bool VARIANT> __device__ __forceinline__ void attend
   OwnToken<T, DIM> own;
   int slot = -1, brought = 0;
   if (rotates) {
+    for (; brought < min(s.ring, mine); brought++) bring(brought, brought, 0);
     queries.fetchAngles(angles, s.interleaved, lane);
     if (hasNewest && blockIdx.y % parts == 0) slot = s.slots[row];
-    for (; brought < min(EARLY, min(s.ring, mine)); brought++) bring(brought, brought);
     awaitPredecessor();
     if (hasNewest) own.fetch(s, qkv, row, kvHead, lane);
   }
@@ -293,16 +122,17 @@ template <class T, int DIM, bool VARIANT> __device__ __forceinline__ void attend
 #pragma unroll
       for (int e = 0; e < 2; e++) q[i][e] = head < numHeads && (2 * i + e) * 8 < s.headDim ? loadFresh((const uint32_t*)(from + (2 * i + e) * stride)) : 0u;
   }
-  for (; brought < min(s.ring, mine); brought++) bring(brought, brought);
+  for (; brought < min(s.ring, mine); brought++) bring(brought, brought, 0);
   if (rotates) {
     queries.template rotate<VARIANT>(q, s, firstHead + min(lane >> 2, numHeads - 1), lane);
     if (hasNewest) own.template put<VARIANT>(s, fresh, angles, kvHead, slot, lane);
+    __syncwarp();  // what lanes kept of the row's own token is there
   }
-  HeadColumns<T, DIM> work;
+  Columns work;
   auto tokensOf = [&](int i) { return length - (firstBlock + i * WARPS) * KV_TOKENS; };
   // The sequence's last block: its own token, if it was not in the cache yet, and nothing that lies past the end (weight 0 times NaN would be NaN).
   auto complete = [&](int i, int slot) {
-    unsigned char* block = shared + (warp * s.ring + slot) * H::BLOCK_BYTES;
+    unsigned char* block = shared + (ownWarp * s.ring + slot) * H::BLOCK_BYTES;
     if (rotates && hasNewest && i == mine - 1)
       for (int p = lane; p < 2 * H::TILES; p += 32) *(uint4*)(block + p * H::PLANE + (length - 1) % KV_TOKENS * 16) = fresh[p];
     if (tokensOf(i) < KV_TOKENS)
@@ -312,67 +142,143 @@ template <class T, int DIM, bool VARIANT> __device__ __forceinline__ void attend
   };
   int place = 0;
   uint32_t parity = 0;
-  for (int i = 0; i < mine; i++) {
-    barrierWait(bars + place * 8, parity);
-    if (i == mine - 1) complete(i, place);
-    work.template add<VARIANT>(q, store + place * H::BLOCK_BYTES, begin - (firstBlock + i * WARPS) * KV_TOKENS, tokensOf(i), s.scale, lane);
-    __syncwarp();  // the warp has read the slot
-    if (i + s.ring < mine) bring(i + s.ring, place);
-    if (++place == s.ring) place = 0, parity ^= 1;
-  }
+  // N blocks from the i-th on.
+  auto take = [&](auto together, int i) {
+    constexpr int N = decltype(together)::value;
+    float weights[N][4], top[N][2], shrink[N][2];
+    int slots[N];
+    uint32_t read = 0;
+#pragma unroll
+    for (int n = 0; n < N; n++) {
+      barrierWait(bars + place * 8, parity);
+      slots[n] = place;
+      if (++place == s.ring) place = 0, parity ^= 1;
+    }
+    if (i + N == mine) complete(mine - 1, slots[N - 1]);
+#pragma unroll
+    for (int n = 0; n < N; n++) read ^= Columns::score(weights[n], q, store + slots[n] * H::BLOCK_BYTES, lane);
+#pragma unroll
+    for (int n = 0; n < N; n++) Columns::template mask<VARIANT>(weights[n], top[n], begin - (firstBlock + (i + n) * WARPS) * KV_TOKENS, tokensOf(i + n), lane);
+#pragma unroll
+    for (int n = 0; n < N; n++) work.weigh(weights[n], top[n], shrink[n], s.scale);
+#pragma unroll
+    for (int n = 0; n < N; n++) {
+      typename Columns::Fragments values;
+      read ^= Columns::fetchValues(values, store + slots[n] * H::BLOCK_BYTES, lane);
+      work.add(values, weights[n], shrink[n]);
+    }
+    __syncwarp();  // the warp has read the slots
+#pragma unroll
+    for (int n = 0; n < N; n++)
+      if (i + n + s.ring < mine) bring(i + n + s.ring, slots[n], read);
+  };
+  int i = 0;
+  for (; i + TOGETHER <= mine; i += TOGETHER) take(Count<TOGETHER>(), i);
+  if (TOGETHER > 1)
+    for (; i < mine; i++) take(Count<1>(), i);
   work.finish();
   const int low = lane >> 2, pair = (lane & 3) * 2;
-  if (low == 0)
+  constexpr int HEAD = PARTIAL<DIM>;
+  const int64_t item = (int64_t)row * gridDim.y + blockIdx.y;
+  float* const row0 = s.partials + item * mostSpans * HEADS * HEAD;
+  float* const span0 = row0 + span * HEADS * HEAD;
+  if constexpr (SPLIT) {
+    using Q = Quarters<DIM>;
+    __syncwarp();
+    clusterWait();
 #pragma unroll
-    for (int h = 0; h < 2; h++) tops[warp][pair + h] = work.largest[h] * s.scale, sums[warp][pair + h] = work.sum[h];
-  __syncthreads();  // and nobody reads keys or values any more: their place takes the warps' sums, [warp][dim][8 heads]
-  float* warpSums = (float*)shared;
-  float share[2];
-#pragma unroll
-  for (int h = 0; h < 2; h++) {
-    float top = tops[0][pair + h];
-#pragma unroll
-    for (int w = 1; w < WARPS; w++) top = fmaxf(top, tops[w][pair + h]);
-    share[h] = powerOfTwo(tops[warp][pair + h] - top);
-  }
-#pragma unroll
-  for (int j = 0; j < H::STEPS; j++)
-#pragma unroll
-    for (int e = 0; e < 2; e++)
-      *(float2*)(warpSums + (warp * DIM + 16 * j + 8 * e + low) * HEADS + pair) = make_float2(work.o[j][2 * e] * share[0], work.o[j][2 * e + 1] * share[1]);
-  __syncthreads();
-  constexpr int HEAD = DIM + 2;
-  const int pairs = s.headDim / 2;
-  float* span0 = s.partials + (((int64_t)row * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x) * HEADS * HEAD;
-  for (int i = tid; i < numHeads * pairs; i += blockDim.x) {
-    const int head = i % numHeads, d = i / numHeads * 2;  // as the sums lie
-    float top = tops[0][head], sum = 0.f, a = 0.f, b = 0.f;
-#pragma unroll
-    for (int w = 1; w < WARPS; w++) top = fmaxf(top, tops[w][head]);
+    for (int j = 0; j < H::STEPS; j++) {
+      const int peer = j / Q::STEPS;
+      sendPeer(peerAddress(sharedAddress(&quarters.sums[warp][j % Q::STEPS][lane]), peer), make_float4(work.o[j][0], work.o[j][1], work.o[j][2], work.o[j][3]), peerAddress(sharedAddress(&quarters.full), peer));
+    }
+    if (low < WARPS)
+      sendPeer(peerAddress(sharedAddress(&quarters.weights[warp][lane & 3]), low), make_float4(work.largest[0] * s.scale, work.largest[1] * s.scale, work.sum[0], work.sum[1]), peerAddress(sharedAddress(&quarters.full), low));
+    barrierWait(sharedAddress(&quarters.full), 0);
+    float top[2] = {NEGATIVE, NEGATIVE}, sum[2] = {0.f, 0.f}, all[Q::STEPS][4] = {};
 #pragma unroll
     for (int w = 0; w < WARPS; w++) {
-      const float* part = warpSums + (w * DIM + d) * HEADS + head;
-      sum = fmaf(powerOfTwo(tops[w][head] - top), sums[w][head], sum), a += part[0], b += part[HEADS];
+      const float4 v = quarters.weights[w][lane & 3];
+      top[0] = fmaxf(top[0], v.x), top[1] = fmaxf(top[1], v.y);
     }
-    if (spans == 1) {
-      const int column = (firstHead + head) * s.headDim + d;
-      *(uint32_t*)(y.piece(row, column / 8) + column % 8) = T::pack(a / sum, b / sum);
-    } else {
-      __stcg((float2*)(span0 + head * HEAD + d), make_float2(a, b));
-      if (d == 0) __stcg((float2*)(span0 + head * HEAD + DIM), make_float2(top, sum));
+#pragma unroll
+    for (int w = 0; w < WARPS; w++) {
+      const float4 v = quarters.weights[w][lane & 3];
+      const float share[2] = {powerOfTwo(v.x - top[0]), powerOfTwo(v.y - top[1])};
+      sum[0] = fmaf(share[0], v.z, sum[0]), sum[1] = fmaf(share[1], v.w, sum[1]);
+#pragma unroll
+      for (int j = 0; j < Q::STEPS; j++) {
+        const float4 a = quarters.sums[w][j][lane];
+        all[j][0] = __fadd_rn(all[j][0], __fmul_rn(a.x, share[0])), all[j][1] = __fadd_rn(all[j][1], __fmul_rn(a.y, share[1]));
+        all[j][2] = __fadd_rn(all[j][2], __fmul_rn(a.z, share[0])), all[j][3] = __fadd_rn(all[j][3], __fmul_rn(a.w, share[1]));
+      }
+    }
+#pragma unroll
+    for (int j = 0; j < Q::STEPS; j++)
+#pragma unroll
+      for (int e = 0; e < 4; e++) {
+        const int head = pair + e % 2, d = (warp * Q::STEPS + j) * 16 + e / 2 * 8 + low;
+        if (head >= numHeads) continue;
+        const int column = (firstHead + head) * DIM + d;
+        if (spans == 1) y.piece(row, column / 8)[column % 8] = T::bits(all[j][e] / sum[e % 2]);
+        else __stcg(span0 + head * HEAD + d, all[j][e]);
+      }
+    if (spans > 1 && low == 0)
+#pragma unroll
+      for (int h = 0; h < 2; h++)
+        if (pair + h < numHeads) __stcg((float2*)(span0 + (pair + h) * HEAD + DIM + 2 * warp), make_float2(top[h], sum[h]));
+  } else {
+    if (low == 0)
+#pragma unroll
+      for (int h = 0; h < 2; h++) tops[warp][pair + h] = work.largest[h] * s.scale, sums[warp][pair + h] = work.sum[h];
+    __syncthreads();  // and nobody reads keys or values any more: their place takes the warps' sums, [warp][dim][8 heads]
+    float* warpSums = (float*)shared;
+    float share[2];
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+      float top = tops[0][pair + h];
+#pragma unroll
+      for (int w = 1; w < WARPS; w++) top = fmaxf(top, tops[w][pair + h]);
+      share[h] = powerOfTwo(tops[warp][pair + h] - top);
+    }
+#pragma unroll
+    for (int j = 0; j < H::STEPS; j++)
+#pragma unroll
+      for (int e = 0; e < 2; e++)
+        *(float2*)(warpSums + (warp * DIM + 16 * j + 8 * e + low) * HEADS + pair) = make_float2(work.o[j][2 * e] * share[0], work.o[j][2 * e + 1] * share[1]);
+    __syncthreads();
+    const int pairs = s.headDim / 2;
+    for (int i = tid; i < numHeads * pairs; i += blockDim.x) {
+      const int head = i % numHeads, d = i / numHeads * 2;  // as the sums lie
+      float top = tops[0][head], sum = 0.f, a = 0.f, b = 0.f;
+#pragma unroll
+      for (int w = 1; w < WARPS; w++) top = fmaxf(top, tops[w][head]);
+#pragma unroll
+      for (int w = 0; w < WARPS; w++) {
+        const float* part = warpSums + (w * DIM + d) * HEADS + head;
+        sum = fmaf(powerOfTwo(tops[w][head] - top), sums[w][head], sum), a += part[0], b += part[HEADS];
+      }
+      if (spans == 1) {
+        const int column = (firstHead + head) * s.headDim + d;
+        *(uint32_t*)(y.piece(row, column / 8) + column % 8) = T::pack(a / sum, b / sum);
+      } else {
+        __stcg((float2*)(span0 + head * HEAD + d), make_float2(a, b));
+        if (d == 0) __stcg((float2*)(span0 + head * HEAD + DIM), make_float2(top, sum));
+      }
     }
   }
   if (spans == 1) return;
   __syncthreads();
   if (tid == 0) {  // the barrier and this fence stand for a fence of every thread
     __threadfence();
-    int* count = s.arrivals + row * gridDim.y + blockIdx.y;
+    int* count = s.arrivals + item * WARPS + (SPLIT ? warp : 0);
     isLast = atomicAdd(count, 1) == spans - 1;
     if (isLast) *count = 0;
     __threadfence();
   }
   __syncthreads();
-  if (isLast) addSpans<T, DIM>(s, y, row, firstHead, numHeads, spans);
+  if (!isLast) return;
+  if (SPLIT) addSpans<T, DIM>(s, y, row0, row, firstHead, numHeads, spans, warp * (DIM / WARPS), DIM / WARPS, warp);
+  else addSpans<T, DIM>(s, y, row0, row, firstHead, numHeads, spans, 0, s.headDim, 0);
 }
 
 #define DECODE_PARAMETERS                                                                                                                                        \
@@ -382,8 +288,11 @@ template <class T, int DIM, bool VARIANT> __device__ __forceinline__ void attend
   y, qkv, cache, positions, rowSequences, blockTables, cosSin, slots, partials, arrivals, stride, tileRows, heads, kvHeads, headDim, interleaved, ring, scale
 // Plain entry `name` and the one with biases, norms and windows.
 #define DECODE_ENTRY(name, T, dim) \
-  extern "C" __global__ void __launch_bounds__(128) name(DECODE_PARAMETERS) { attend<T, dim, false>({DECODE_ARGUMENTS}); }
+  extern "C" __global__ void __launch_bounds__(128) name(DECODE_PARAMETERS) { attend<T, dim, false, 1, false>({DECODE_ARGUMENTS}); }
 #define DECODE_VARIANT_ENTRY(name, T, dim)                                                                                                             \
   extern "C" __global__ void __launch_bounds__(128) name(DECODE_PARAMETERS, const float* bias, const float* qNorm, const float* kNorm, float eps, int window) { \
-    attend<T, dim, true>({DECODE_ARGUMENTS, {bias, qNorm, kNorm, eps}, window});                                                                          \
+    attend<T, dim, true, 1, false>({DECODE_ARGUMENTS, {bias, qNorm, kNorm, eps}, window});                                                                          \
   }
+// A plain entry whose four warps are a cluster of blocks, so that the keys of few rows come to four times as many multiprocessors.
+#define DECODE_SPLIT_ENTRY(name, T, dim) \
+  extern "C" __global__ void __cluster_dims__(WARPS, 1, 1) __launch_bounds__(32, 1) name(DECODE_PARAMETERS) { attend<T, dim, false, 3, true>({DECODE_ARGUMENTS}); }

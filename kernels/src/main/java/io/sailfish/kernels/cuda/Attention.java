@@ -23,12 +23,23 @@ final class Attention implements AutoCloseable {
   private static final int PROMPT_ROWS = 64;
   private static final int PROMPT_STAGES = 2;
   private static final int PROMPT_BLOCKS = 4;
+  private static final int WARP = 32;
   private static final int DECODE_WARPS = 4;
   private static final int LEAST_RING = 2;
   private static final int LARGEST_RING = 8;
 
   /** Shared memory of a multiprocessor that blocks under way may take. */
   private static final int RING_BYTES = 220 << 10;
+
+  /** What a block may take that is alone there, so that one of a product fits beside it. */
+  private static final int BESIDE_RING_BYTES = 96 << 10;
+
+  private static final int LARGEST_SPLIT_RING = 10;
+
+  /** Blocks under way of a split launch: more take bandwidth from the product ahead. */
+  private static final int SPLIT_SLOTS = 768;
+
+  private static final List<Integer> SPLIT_DIMS = List.of(64, 128);
 
   /** More blocks a multiprocessor hide each other's latencies without longer rings. */
   private static final int MOST_RESIDENT = 3;
@@ -105,6 +116,7 @@ final class Attention implements AutoCloseable {
           }
         }
       }
+      SPLIT_DIMS.forEach(dim -> specs.add(splitSpec(type, dim)));
     }
     return specs;
   }
@@ -133,6 +145,11 @@ final class Attention implements AutoCloseable {
   private static KernelSpec decodeSpec(TwoByteFloat type, int dim, boolean plain) {
     return named(
         plain ? DECODE : DECODE_VARIANT, "attention_decode", plain ? "" : "_variant", type, dim);
+  }
+
+  /** The four warps of a block as a cluster of blocks. */
+  private static KernelSpec splitSpec(TwoByteFloat type, int dim) {
+    return named(DECODE, "attention_decode", "_split", type, dim);
   }
 
   private static KernelSpec prefillSpec(TwoByteFloat type, int dim, boolean plain) {
@@ -174,7 +191,7 @@ final class Attention implements AutoCloseable {
         * groups(shape)
         * spans
         * GROUP_HEADS
-        * (CudaKvCache.paddedDim(shape) + 2)
+        * (CudaKvCache.paddedDim(shape) + 2 * DECODE_WARPS)
         * Float.BYTES;
   }
 
@@ -186,12 +203,28 @@ final class Attention implements AutoCloseable {
    */
   static int ring(int paddedDim, long blocks, int multiprocessors) {
     long resident = Math.min(MOST_RESIDENT, (blocks - 1) / multiprocessors + 1);
-    int fits = (int) (RING_BYTES / resident / ringBytes(paddedDim, 1));
+    long bytes = resident == 1 ? BESIDE_RING_BYTES : RING_BYTES / resident;
+    int fits = (int) (bytes / (DECODE_WARPS * slotBytes(paddedDim)));
     return Math.max(LEAST_RING, Math.min(LARGEST_RING, fits));
   }
 
-  private static int ringBytes(int paddedDim, int ring) {
-    return DECODE_WARPS * ring * 2 * paddedDim * CudaKvCache.TOKENS * Short.BYTES;
+  /**
+   * Whether so few blocks become clusters of one for each warp.
+   *
+   * @param plain whether there are neither biases nor norms of heads nor a window
+   */
+  static boolean splits(int paddedDim, boolean plain, long blocks, int multiprocessors) {
+    return plain && SPLIT_DIMS.contains(paddedDim) && blocks * DECODE_WARPS <= multiprocessors;
+  }
+
+  /** The same as {@link #ring} where they do. */
+  static int splitRing(long blocks) {
+    return (int) Math.min(LARGEST_SPLIT_RING, SPLIT_SLOTS / (blocks * DECODE_WARPS));
+  }
+
+  /** Bytes of 16 tokens of a head. */
+  private static int slotBytes(int paddedDim) {
+    return 2 * paddedDim * CudaKvCache.TOKENS * Short.BYTES;
   }
 
   /**
@@ -231,11 +264,16 @@ final class Attention implements AutoCloseable {
     int spans = spans(step.stride(), window);
     reserve(shape, rows, step.stride());
     long blocks = (long) spans * groups(shape) * rows;
-    int ring = ring(dim, blocks, stream.device().properties().multiprocessors());
+    Variant variant = rotation == null ? Variant.NONE : rotation.variant();
+    boolean plain = window == 0 && variant.equals(Variant.NONE);
+    int multiprocessors = stream.device().properties().multiprocessors();
+    boolean split = splits(dim, plain, blocks, multiprocessors);
+    int ring = split ? splitRing(blocks) : ring(dim, blocks, multiprocessors);
+    int warps = split ? 1 : DECODE_WARPS;
     LaunchGeometry geometry =
-        LaunchGeometry.of(1, THREADS)
-            .withGrid(spans, groups(shape), rows)
-            .withShared(ringBytes(dim, ring))
+        LaunchGeometry.of(1, WARP * warps)
+            .withGrid(spans * (DECODE_WARPS / warps), groups(shape), rows)
+            .withShared(warps * ring * slotBytes(dim))
             .overlapping();
     Object[] arguments = {
       y.address(),
@@ -257,11 +295,10 @@ final class Attention implements AutoCloseable {
       ring,
       scale(shape)
     };
-    Variant variant = rotation == null ? Variant.NONE : rotation.variant();
-    boolean plain = window == 0 && variant.equals(Variant.NONE);
     check(qkv.type(), shape, plain);
     Object[] all = plain ? arguments : RopeKernels.with(arguments, variant, window);
-    stream.launch(decodeSpec(qkv.type(), dim, plain), geometry, all);
+    KernelSpec spec = split ? splitSpec(qkv.type(), dim) : decodeSpec(qkv.type(), dim, plain);
+    stream.launch(spec, geometry, all);
   }
 
   /**
@@ -315,7 +352,7 @@ final class Attention implements AutoCloseable {
   }
 
   private static long arrivalBytes(AttentionShape shape, int rows) {
-    return (long) rows * groups(shape) * Integer.BYTES;
+    return (long) rows * groups(shape) * DECODE_WARPS * Integer.BYTES;
   }
 
   /** Takes {@link #decodeBytes}, so that no later launch has to. */

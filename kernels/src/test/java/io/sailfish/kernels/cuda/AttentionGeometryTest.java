@@ -1,6 +1,7 @@
 package io.sailfish.kernels.cuda;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -64,17 +65,41 @@ class AttentionGeometryTest {
         assertTrue(resident * ring * blockBytes <= 227 << 10, dim + ", " + blocks);
       }
     }
-    assertEquals(6, Attention.ring(128, 128, 132));
+    assertEquals(3, Attention.ring(128, 128, 132));
     assertEquals(3, Attention.ring(128, 256, 132));
     assertEquals(2, Attention.ring(128, 2048, 132));
-    assertEquals(8, Attention.ring(64, 8, 132));
+    assertEquals(6, Attention.ring(64, 8, 132));
+    assertEquals(8, Attention.ring(32, 8, 132));
+  }
+
+  @Test
+  void aBlockAloneOnAMultiprocessorLeavesRoomForOneOfTheProducts() {
+    int product = DecodeGeometry.beside(8, 2048, 0).sharedBytes();
+    for (int dim = 16; dim <= 128; dim += 16) {
+      int ring = Attention.ring(dim, 132, 132);
+      assertTrue(4 * ring * 2 * dim * 16 * 2 + product <= 222 << 10, "head dim " + dim);
+    }
+    for (long blocks = 1; blocks <= 33; blocks++) {
+      assertTrue(
+          (Attention.splitRing(blocks) * 8 << 10) + product <= 222 << 10, blocks + " blocks");
+      assertTrue(Attention.splitRing(blocks) >= 3, blocks + " blocks");
+    }
+  }
+
+  @Test
+  void fewBlocksOfPlainLayersAreSplit() {
+    assertTrue(Attention.splits(128, true, 33, 132));
+    assertTrue(Attention.splits(64, true, 8, 132));
+    assertFalse(Attention.splits(128, true, 34, 132));
+    assertFalse(Attention.splits(128, false, 8, 132));
+    assertFalse(Attention.splits(96, true, 8, 132));
   }
 
   @Test
   void partialSumsAreOfEightHeadsEach() {
-    assertEquals(3L * 8 * 5 * 8 * 130 * 4, Attention.partialBytes(LLAMA, 3, 5));
+    assertEquals(3L * 8 * 5 * 8 * 136 * 4, Attention.partialBytes(LLAMA, 3, 5));
     AttentionShape wide = new AttentionShape(20, 1, 24);
-    assertEquals(1L * 3 * 1 * 8 * 34 * 4, Attention.partialBytes(wide, 1, 1));
+    assertEquals(1L * 3 * 1 * 8 * 40 * 4, Attention.partialBytes(wide, 1, 1));
   }
 
   @Test
