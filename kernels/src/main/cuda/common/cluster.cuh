@@ -17,3 +17,8 @@ __device__ __forceinline__ void sendPeer(uint32_t to, float4 v, uint32_t bar) {
 }
 // No fence: says that something has been read, not that something has been written.
 __device__ __forceinline__ void arrivePeer(uint32_t bar) { asm volatile("mbarrier.arrive.shared::cluster.b64 _, [%0];" ::"r"(bar) : "memory"); }
+// A bulk copy to the same place of both blocks of a cluster, counted on the barrier at `bar` of each.
+__device__ __forceinline__ void bulkCopyToPair(uint32_t dst, const void* src, uint32_t bytes, uint32_t bar) {
+  asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], [%1], %2, [%3], %4;"
+               ::"r"(dst), "l"(src), "r"(bytes), "r"(bar), "h"((uint16_t)3) : "memory");
+}

@@ -1,6 +1,7 @@
 // The body of gemm_dense_*_sm90.cu; contract in gemm_dense_sm90.cu. T: F16 or Bf16 of common/mma.cuh.
 #pragma once
 #include "../common/async.cuh"
+#include "../common/cluster.cuh"
 #include "../ops/rows.cuh"
 #include "../ops/wgmma.cuh"
 
@@ -50,54 +51,62 @@ template <class T, int R> __device__ __forceinline__ void finish(const DenseShap
   }
 }
 
-template <class T, int R, int TOGETHER> __device__ __forceinline__ void dense(const DenseShape& s) {
-  constexpr int X_BYTES = R * STEP * 2, STAGE_BYTES = WEIGHT_BYTES + TOGETHER * X_BYTES;
+// PAIR: two blocks of a cluster have neighbouring panels and the same rows; each brings half of x to both, or all of it would come out of L2 for every panel.
+template <class T, int R, int TOGETHER, bool PAIR> __device__ __forceinline__ void dense(const DenseShape& s) {
+  constexpr int X_BYTES = R * STEP * 2, STAGE_BYTES = WEIGHT_BYTES + TOGETHER * X_BYTES, MEMBERS = PAIR ? 2 : 1;
   extern __shared__ __align__(1024) unsigned char shared[];
   __shared__ DenseBarriers bars;
   const int tid = threadIdx.x, warp = __shfl_sync(~0u, tid >> 5, 0), lane = tid & 31;
-  const int tileGroups = (s.tiles + TOGETHER - 1) / TOGETHER, jobs = s.panels * tileGroups, steps = s.groups * (128 / STEP);
+  const int member = blockIdx.x % MEMBERS, cluster = blockIdx.x / MEMBERS, clusters = gridDim.x / MEMBERS;
+  const int tileGroups = (s.tiles + TOGETHER - 1) / TOGETHER, jobs = (s.panels + MEMBERS - 1) / MEMBERS * tileGroups, steps = s.groups * (128 / STEP);
   const uint32_t ring = sharedAddress(shared);
+  auto panelOf = [&](int job) { return job / tileGroups * MEMBERS + member; };  // the last may be one that is not there
+  auto tilesOf = [&](int job) { return min(TOGETHER, s.tiles - job % tileGroups * TOGETHER); };
   if (tid == 0) {
-    for (int i = 0; i < s.stages; i++) barrierInit(sharedAddress(&bars.full[i]), 1), barrierInit(sharedAddress(&bars.empty[i]), WARPGROUPS);
+    for (int i = 0; i < s.stages; i++) barrierInit(sharedAddress(&bars.full[i]), 1), barrierInit(sharedAddress(&bars.empty[i]), WARPGROUPS * MEMBERS);
     barrierInitFence();
   }
   __syncthreads();
+  if (PAIR) clusterArrive(), clusterWait();  // the other's barriers are there
   startSuccessor();
   if (warp >= WARPGROUPS * 4) {
     asm volatile("setmaxnreg.dec.sync.aligned.u32 40;");
     if (warp > WARPGROUPS * 4 || lane != 0) {
       awaitPredecessor();
-      return;
-    }
-    // Weights do not depend on the kernel ahead; a stage's x follows once that has ended.
-    const uint64_t policy = evictFirstPolicy();
-    auto weights = [&](int job, int step, int stage) {
-      const uint32_t full = sharedAddress(&bars.full[stage]);
-      const int tile = job % tileGroups * TOGETHER;
-      barrierExpect(full, WEIGHT_BYTES + min(TOGETHER, s.tiles - tile) * X_BYTES);
-      const unsigned char* from = s.weights + ((int64_t)(job / tileGroups) * steps + step) * WEIGHT_BYTES;
-      if (tileGroups == 1) bulkCopy(ring + stage * STAGE_BYTES, from, WEIGHT_BYTES, full, policy);
-      else bulkCopy(ring + stage * STAGE_BYTES, from, WEIGHT_BYTES, full);
-    };
-    auto activations = [&](int job, int step, int stage) {
-      const int tile = job % tileGroups * TOGETHER;
-      for (int t = 0; t < min(TOGETHER, s.tiles - tile); t++)
-        bulkCopy(ring + stage * STAGE_BYTES + WEIGHT_BYTES + t * X_BYTES, s.x + ((int64_t)(tile + t) * steps + step) * X_BYTES, X_BYTES, sharedAddress(&bars.full[stage]));
-    };
-    const int ahead = min(s.stages, steps);  // stages of the first job that are filled early
-    for (int i = 0; i < ahead; i++) weights(blockIdx.x, i, i);
-    awaitPredecessor();
-    int stage = 0, use = 0;
-    uint32_t parity = 1;
-    for (int job = blockIdx.x; job < jobs; job += gridDim.x)
-      for (int step = 0; step < steps; step++, use++) {
-        if (use >= ahead) {
-          barrierWait(sharedAddress(&bars.empty[stage]), parity);
-          weights(job, step, stage);
+    } else {
+      // Weights do not depend on the kernel ahead; a stage's x follows once that has ended.
+      const uint64_t policy = evictFirstPolicy();
+      auto weights = [&](int job, int step, int stage) {
+        const uint32_t full = sharedAddress(&bars.full[stage]);
+        barrierExpect(full, WEIGHT_BYTES + tilesOf(job) * X_BYTES);
+        const unsigned char* from = s.weights + ((int64_t)min(panelOf(job), s.panels - 1) * steps + step) * WEIGHT_BYTES;
+        if (tileGroups == 1) bulkCopy(ring + stage * STAGE_BYTES, from, WEIGHT_BYTES, full, policy);
+        else bulkCopy(ring + stage * STAGE_BYTES, from, WEIGHT_BYTES, full);
+      };
+      auto activations = [&](int job, int step, int stage) {
+        const uint32_t to = ring + stage * STAGE_BYTES + WEIGHT_BYTES, full = sharedAddress(&bars.full[stage]);
+        const unsigned char* from = s.x + ((int64_t)(job % tileGroups * TOGETHER) * steps + step) * X_BYTES;
+        for (int t = 0; t < tilesOf(job); t++, from += (int64_t)steps * X_BYTES) {
+          if (PAIR) bulkCopyToPair(to + t * X_BYTES + member * (X_BYTES / 2), from + member * (X_BYTES / 2), X_BYTES / 2, full);
+          else bulkCopy(to + t * X_BYTES, from, X_BYTES, full);
         }
-        activations(job, step, stage);
-        if (++stage == s.stages) stage = 0, parity ^= 1;
-      }
+      };
+      const int ahead = min(s.stages, steps);  // stages of the first job that are filled early
+      for (int i = 0; i < ahead; i++) weights(cluster, i, i);
+      awaitPredecessor();
+      int stage = 0, use = 0;
+      uint32_t parity = 1;
+      for (int job = cluster; job < jobs; job += clusters)
+        for (int step = 0; step < steps; step++, use++) {
+          if (use >= ahead) {
+            barrierWait(sharedAddress(&bars.empty[stage]), parity);
+            weights(job, step, stage);
+          }
+          activations(job, step, stage);
+          if (++stage == s.stages) stage = 0, parity ^= 1;
+        }
+    }
+    __syncwarp();
   } else {
     asm volatile("setmaxnreg.inc.sync.aligned.u32 232;");
     awaitPredecessor();
@@ -105,7 +114,13 @@ template <class T, int R, int TOGETHER> __device__ __forceinline__ void dense(co
     int stage = 0, held = -1;
     uint32_t parity = 0;
     float d[TOGETHER][R / 2];
-    for (int job = blockIdx.x; job < jobs; job += gridDim.x) {
+    auto release = [&](int stage) {  // to whoever fills it: one thread of a warpgroup for each block
+      if ((tid & 127) >= MEMBERS) return;
+      const uint32_t empty = sharedAddress(&bars.empty[stage]);
+      if (PAIR) arrivePeer(peerAddress(empty, tid & 127));
+      else barrierArrive(empty);
+    };
+    for (int job = cluster; job < jobs; job += clusters) {
       for (int step = 0; step < steps; step++) {
         barrierWait(sharedAddress(&bars.full[stage]), parity);
         const uint32_t at = ring + stage * STAGE_BYTES;
@@ -117,34 +132,39 @@ template <class T, int R, int TOGETHER> __device__ __forceinline__ void dense(co
           for (int t = 0; t < TOGETHER; t++) wgmma<T, R>(d[t], a + k * OPERAND_STEP<PANEL>, operand(at + WEIGHT_BYTES + t * X_BYTES, R) + k * OPERAND_STEP<R>, step > 0 || k > 0);
         wgmmaCommit();
         wgmmaWait<1>();
-        if (held >= 0 && (tid & 127) == 0) barrierArrive(sharedAddress(&bars.empty[held]));
+        if (held >= 0) release(held);
         held = stage;
         if (++stage == s.stages) stage = 0, parity ^= 1;
       }
       wgmmaWait<0>();
-      if ((tid & 127) == 0) barrierArrive(sharedAddress(&bars.empty[held]));
+      release(held);
       held = -1;
-      const int n0 = job / tileGroups * PANEL + group * 64 + (warp & 3) * 16 + (lane >> 2) * 2, tile = job % tileGroups * TOGETHER;
+      const int n0 = panelOf(job) * PANEL + group * 64 + (warp & 3) * 16 + (lane >> 2) * 2, tile = job % tileGroups * TOGETHER;
 #pragma unroll
       for (int t = 0; t < TOGETHER; t++) {
-        if (tile + t >= s.tiles) break;
+        if (t >= tilesOf(job) || panelOf(job) >= s.panels) break;
 #pragma unroll
         for (int j = 0; j < R / 8; j++)
           finish<T, R>(s, tile + t, n0, j * 8 + (lane & 3) * 2, make_float4(d[t][4 * j], d[t][4 * j + 1], d[t][4 * j + 2], d[t][4 * j + 3]));
       }
     }
+    __syncwarp();
   }
+  if (PAIR) clusterArrive(), clusterWait();  // the other still gives stages back to this block, and may have x on its way to it
 }
 
-#define DENSE_ENTRY(T, type, r, t)                                                                                                                    \
-  extern "C" __global__ void __launch_bounds__(DENSE_THREADS, 1) gemm_dense_##type##_r##r##x##t(                                                       \
-      const unsigned char* weights, const unsigned char* x, void* y, int epilogue, int columns, int groups, int panels, int rows, int tiles, int stages) { \
-    dense<T, r, t>({weights, x, y, epilogue, columns, groups, panels, rows, tiles, stages});                                                           \
+#define DENSE_PARAMETERS const unsigned char *weights, const unsigned char *x, void *y, int epilogue, int columns, int groups, int panels, int rows, int tiles, int stages
+#define DENSE_SHAPE {weights, x, y, epilogue, columns, groups, panels, rows, tiles, stages}
+#define DENSE_ENTRY(T, type, r, t) \
+  extern "C" __global__ void __launch_bounds__(DENSE_THREADS, 1) gemm_dense_##type##_r##r##x##t(DENSE_PARAMETERS) { dense<T, r, t, false>(DENSE_SHAPE); }
+#define DENSE_PAIR_ENTRY(T, type, r, t)                                                                                                    \
+  extern "C" __global__ void __cluster_dims__(2, 1, 1) __launch_bounds__(DENSE_THREADS, 1) gemm_dense_##type##_r##r##x##t(DENSE_PARAMETERS) { \
+    dense<T, r, t, true>(DENSE_SHAPE);                                                                                                     \
   }
-#define DENSE_ENTRIES(T, type) \
-  DENSE_ENTRY(T, type, 8, 1)   \
-  DENSE_ENTRY(T, type, 16, 1)  \
-  DENSE_ENTRY(T, type, 32, 1)  \
-  DENSE_ENTRY(T, type, 64, 1)  \
-  DENSE_ENTRY(T, type, 128, 1) \
-  DENSE_ENTRY(T, type, 128, 2)
+#define DENSE_ENTRIES(T, type)      \
+  DENSE_ENTRY(T, type, 8, 1)        \
+  DENSE_ENTRY(T, type, 16, 1)       \
+  DENSE_ENTRY(T, type, 32, 1)       \
+  DENSE_PAIR_ENTRY(T, type, 64, 1)  \
+  DENSE_PAIR_ENTRY(T, type, 128, 1) \
+  DENSE_PAIR_ENTRY(T, type, 128, 2)

@@ -12,6 +12,9 @@ final class DenseGemm {
   private static final int MAX_STAGES = 12;
   private static final int SHARED_BYTES = 220 << 10;
 
+  /** From so many rows on two blocks share their activations. */
+  private static final int PAIR_ROWS = 64;
+
   /** {rows of a tile, tiles for one reading of the weights}. */
   private static final int[][] ENTRIES = {{8, 1}, {16, 1}, {32, 1}, {64, 1}, {128, 1}, {128, 2}};
 
@@ -61,6 +64,17 @@ final class DenseGemm {
   }
 
   /**
+   * Blocks of threads: no more than there is work for.
+   *
+   * @param tileGroups readings of the weights
+   */
+  static int blocks(int tileRows, int panels, int tileGroups, int multiprocessors) {
+    int together = tileRows < PAIR_ROWS ? 1 : 2;
+    long jobs = ((long) panels - 1 + together) / together * tileGroups;
+    return together * (int) Math.min(jobs, Math.max(1, multiprocessors / together));
+  }
+
+  /**
    * Queues a product of {@code rows} rows.
    *
    * @param y address of activations tiled as x, or of fp32 rows for {@link Epilogue#FLOATS}
@@ -74,12 +88,13 @@ final class DenseGemm {
     int tiles = (rows - 1) / x.tileRows() + 1;
     int together = together(x.tileRows(), tiles);
     int panels = DenseMatrix.panels(w.rows());
-    int jobs = Math.multiplyExact(panels, (tiles - 1) / together + 1);
+    int tileGroups = (tiles - 1) / together + 1;
     int stageBytes = (DenseMatrix.PANEL + together * x.tileRows()) * STEP * Short.BYTES;
     int stages = Math.min(MAX_STAGES, SHARED_BYTES / stageBytes);
+    int multiprocessors = stream.device().properties().multiprocessors();
     stream.launch(
         spec(x.type(), x.tileRows(), together),
-        LaunchGeometry.of(Math.min(jobs, stream.device().properties().multiprocessors()), THREADS)
+        LaunchGeometry.of(blocks(x.tileRows(), panels, tileGroups, multiprocessors), THREADS)
             .withShared(stages * stageBytes)
             .overlapping(),
         w.address(),
