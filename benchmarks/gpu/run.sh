@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks and times the kernels on this machine's card; beside it lies what benchmarks/gpu/pack.sh gathered.
-# Usage: run.sh RESULTS [check OPTIONS... | ops OPTIONS... | bench OPTIONS... | step OPTIONS... | engine OPTIONS... | same OPTIONS... | tests | sanitize | all]     (all = check, then cuBLAS and the benchmark)
+# Usage: run.sh RESULTS [check OPTIONS... | ops OPTIONS... | bench OPTIONS... | step OPTIONS... | engine OPTIONS... | same OPTIONS... | soak OPTIONS... | tests | sanitize | sanitize-step | all]     (all = check, then cuBLAS and the benchmark)
 # java is $JAVA, the unpacked jre17.tar.xz beside this script, or the one in PATH.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -24,6 +24,7 @@ case $what in
   step) "${java[@]}" io.sailfish.bench.gpu.GpuStepBench --commit "$commit" --results "$results" "$@" ;;
   engine) "${java[@]}" io.sailfish.bench.gpu.GpuEngineBench --commit "$commit" --results "$results" "$@" ;;
   same) "${java[@]}" io.sailfish.bench.gpu.GpuDeterminismBench --commit "$commit" --results "$results" "$@" ;;
+  soak) "${java[@]}" io.sailfish.bench.gpu.GpuSoakBench --commit "$commit" --results "$results" "$@" ;;
   tests) # those tagged gpu; of Spark only where $SPARK_JARS is a folder with Spark's jars
     export SPARK_HOME=/tmp/sailfish-spark-home SPARK_SCALA_VERSION=2.13 SPARK_LOCAL_IP=127.0.0.1
     mkdir -p "$SPARK_HOME" && cd "$here/tree/spark-plugin"
@@ -42,6 +43,15 @@ case $what in
     done
     exit $status
     ;;
+  sanitize-step) # whole steps of a tiny model: prompts, recorded decode steps of every size, rows put back and computed again
+    status=0
+    for tool in memcheck racecheck initcheck synccheck; do
+      echo "== $tool"
+      compute-sanitizer --tool $tool --error-exitcode 9 --target-processes all \
+        "${java[@]}" io.sailfish.bench.gpu.GpuSoakBench --tiny --requests 400 --kv 6000 --seconds 600 "$@" || status=$?
+    done
+    exit $status
+    ;;
   all)
     status=0
     check "$@" || status=$?
@@ -49,7 +59,7 @@ case $what in
     exit $status
     ;;
   *)
-    echo "expected check, ops, bench, step, engine, same, tests, sanitize or all, got $what" >&2
+    echo "expected check, ops, bench, step, engine, same, soak, tests, sanitize, sanitize-step or all, got $what" >&2
     exit 2
     ;;
 esac

@@ -2,9 +2,11 @@ package io.sailfish.bench.gpu;
 
 import io.sailfish.bench.BenchmarkResult;
 import io.sailfish.bench.RunFacts;
+import io.sailfish.kernels.BackendRequest;
 import io.sailfish.kernels.cuda.CudaAvailability;
 import io.sailfish.kernels.cuda.CudaBackend;
 import io.sailfish.kernels.cuda.CudaDevice;
+import io.sailfish.kernels.format.TwoByteFloat;
 import io.sailfish.llama.RuntimeConfig;
 import io.sailfish.llama.engine.Engine;
 import io.sailfish.llama.engine.EngineMetrics;
@@ -30,7 +32,7 @@ import java.util.stream.IntStream;
  *
  * <p>Options: {@code --only WORD} (of the scenario's name), {@code --scale N} (of each scenario's
  * requests one in N, for a trial; no figures then), {@code --cap N}, {@code --chunk N} (prompt rows
- * a step), {@code --commit ID}, {@code --results FOLDER}.
+ * a step), {@code --timeline FOLDER} (of its steps), {@code --commit ID}, {@code --results FOLDER}.
  */
 public final class GpuEngineBench {
   private static final int CONTEXT = 1024;
@@ -91,7 +93,12 @@ public final class GpuEngineBench {
             true,
             1L << 20,
             null,
-            null);
+            null,
+            null,
+            BackendRequest.MEMORY_FRACTION,
+            TwoByteFloat.F16,
+            options.text("timeline", null),
+            "auto");
     try (Engine engine = LlamaEngine.start(loaded, backend, new IdTokenizer(), config)) {
       System.out.printf(
           "batch cap %d (%s), KV %d MiB%n",
