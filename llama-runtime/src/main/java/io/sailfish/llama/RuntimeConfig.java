@@ -126,6 +126,27 @@ public record RuntimeConfig(
         streaming);
   }
 
+  /** The same with a timeline of its steps in a folder; null for none. */
+  public RuntimeConfig withTimeline(String folder) {
+    return new RuntimeConfig(
+        backend,
+        threads,
+        batchCap,
+        kvBytes,
+        contextTokens,
+        prefillChunk,
+        prefixReuse,
+        arrowBytes,
+        chatTemplate,
+        templateTime,
+        card,
+        cardMemoryFraction,
+        activations,
+        folder,
+        speculation,
+        streaming);
+  }
+
   /** The same with other memory for keys and values. */
   public RuntimeConfig withKvBytes(long bytes) {
     return new RuntimeConfig(

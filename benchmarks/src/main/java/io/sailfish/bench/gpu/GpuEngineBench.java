@@ -2,11 +2,9 @@ package io.sailfish.bench.gpu;
 
 import io.sailfish.bench.BenchmarkResult;
 import io.sailfish.bench.RunFacts;
-import io.sailfish.kernels.BackendRequest;
 import io.sailfish.kernels.cuda.CudaAvailability;
 import io.sailfish.kernels.cuda.CudaBackend;
 import io.sailfish.kernels.cuda.CudaDevice;
-import io.sailfish.kernels.format.TwoByteFloat;
 import io.sailfish.llama.RuntimeConfig;
 import io.sailfish.llama.engine.Engine;
 import io.sailfish.llama.engine.EngineMetrics;
@@ -84,21 +82,17 @@ public final class GpuEngineBench {
             model, StepModel.weights(model, backend), "random weights, 8B shapes", Set.of());
     RuntimeConfig config =
         new RuntimeConfig(
-            "cuda",
-            0,
-            (int) options.number("cap", 0),
-            0L,
-            CONTEXT,
-            (int) options.number("chunk", 0),
-            true,
-            1L << 20,
-            null,
-            null,
-            null,
-            BackendRequest.MEMORY_FRACTION,
-            TwoByteFloat.F16,
-            options.text("timeline", null),
-            "auto");
+                "cuda",
+                0,
+                (int) options.number("cap", 0),
+                0L,
+                CONTEXT,
+                (int) options.number("chunk", 0),
+                true,
+                1L << 20,
+                null,
+                null)
+            .withTimeline(options.text("timeline", null));
     try (Engine engine = LlamaEngine.start(loaded, backend, new IdTokenizer(), config)) {
       System.out.printf(
           "batch cap %d (%s), KV %d MiB%n",
