@@ -31,9 +31,10 @@ template <class F, int Q> struct Stage {
 struct DecodeBarriers {
   uint64_t full[MAX_STAGES], empty[MAX_STAGES];  // weights
   uint64_t xFull[MAX_X_SLOTS], xEmpty[MAX_X_SLOTS];
+  uint64_t unheard;  // nobody waits for it
   uint64_t sums, sumsFree;  // sums of the team are here; they have been taken everywhere
   // Of the barrier at place i: consumers release by warps.
-  static constexpr int BARRIERS = 2 * (MAX_STAGES + MAX_X_SLOTS) + 2;
+  static constexpr int BARRIERS = 2 * (MAX_STAGES + MAX_X_SLOTS) + 3;
   static __device__ __forceinline__ int arrivals(int i, int partsLog) {
     if (i == BARRIERS - 1) return 1 << partsLog;
     const bool releasesX = i >= 2 * MAX_STAGES + MAX_X_SLOTS && i < 2 * (MAX_STAGES + MAX_X_SLOTS), releases = i >= MAX_STAGES && i < 2 * MAX_STAGES;
@@ -41,8 +42,11 @@ struct DecodeBarriers {
   }
 };
 
-// Dynamic shared memory behind a format's own table, in this order: sums, x, the ring. The ring goes before a table that has a place of its own, and so does x where the
-// CTA shares its multiprocessor. Every part a multiple of 128 bytes.
+// Groups of 128 inputs that a slot of x holds, and whose arrival is one wait. Slots of 32 and 64 rows are few as it is.
+template <int R, int STRIPS> constexpr int X_GROUPS = STRIPS == 1 && R <= 16 ? 2 : 1;
+
+// Dynamic shared memory: sums, x, the ring, behind a format's own table. Before a table that has a place of its own goes the ring, and so does x where the CTA shares its
+// multiprocessor. Every part a multiple of 128 bytes.
 template <class F, int R, int STRIPS> struct DecodeMemory {
   uint32_t sums, x, ring;
   __device__ __forceinline__ DecodeMemory(uint32_t base, int xSlots, int ringBytes)
@@ -88,61 +92,70 @@ template <class F, int Q> __device__ __forceinline__ void streamWeights(const De
   barrierArrive(full + stage * 8);  // the consumers look one block ahead
 }
 
-// x of one warpgroup or of both, a group at a time. One warp; as many lanes as there are slots ask for the first groups, for this is what a layer waits for.
-template <int R> __device__ __forceinline__ void streamActivations(const DecodeShape& s, const Team& t, int passes, int slots, uint32_t full, uint32_t ring, int lane) {
-  constexpr uint32_t EMPTY = offsetof(DecodeBarriers, xEmpty) - offsetof(DecodeBarriers, xFull), BYTES = R * 256;
-  const unsigned char* x = (const unsigned char*)s.x + (long)t.firstGroup * BYTES;
-  const int groups = t.endGroup - t.firstGroup, total = passes * groups;
+// x of one warpgroup or of both, a slot at a time. One warp; as many lanes as there are slots ask for the first ones, for this is what a layer waits for.
+template <int R, int STRIPS> __device__ __forceinline__ void streamActivations(const DecodeShape& s, const Team& t, int passes, int slots, uint32_t full, uint32_t ring, int lane) {
+  constexpr uint32_t EMPTY = offsetof(DecodeBarriers, xEmpty) - offsetof(DecodeBarriers, xFull), BYTES = X_GROUPS<R, STRIPS> * R * 256;
+  const unsigned char* x = (const unsigned char*)s.x + (long)t.firstGroup * (R * 256);
+  const uint32_t passBytes = (t.endGroup - t.firstGroup) * (R * 256);
+  const int passSlots = (passBytes + BYTES - 1) / BYTES, total = passes * passSlots;
+  auto bytesOf = [&](int i) { return min(BYTES, passBytes - i * BYTES); };
   const bool early = lane < min(slots, total);
-  if (early) barrierExpect(full + lane * 8, BYTES);
+  const int first = lane % passSlots;
+  if (early) barrierExpect(full + lane * 8, bytesOf(first));
   waitForPredecessor();
-  if (early) bulkCopy(ring + lane * BYTES, x + (long)(lane % groups) * BYTES, BYTES, full + lane * 8);
+  if (early) bulkCopy(ring + lane * BYTES, x + (long)first * BYTES, bytesOf(first), full + lane * 8);
   if (lane != 0) return;
-  int slot = 0, group = slots % groups;
+  int slot = 0, next = slots % passSlots;
   uint32_t parity = 0;
   for (int i = slots; i < total; i++) {
     const uint32_t bar = full + slot * 8;
     barrierWait(bar + EMPTY, parity);
-    barrierExpect(bar, BYTES);
-    bulkCopy(ring + slot * BYTES, x + (long)group * BYTES, BYTES, bar);
+    barrierExpect(bar, bytesOf(next));
+    bulkCopy(ring + slot * BYTES, x + (long)next * BYTES, bytesOf(next), bar);
     if (++slot == slots) slot = 0, parity ^= 1;
-    if (++group == groups) group = 0;
+    if (++next == passSlots) next = 0;
   }
 }
 
 // What a consumer keeps from block to block.
-template <class F, int R, int Q> struct Consumer {
+template <class F, int R, int Q, int STRIPS> struct Consumer {
   using S = Stage<F, Q>;
   static constexpr uint32_t EMPTY = offsetof(DecodeBarriers, empty) - offsetof(DecodeBarriers, full);
   static constexpr uint32_t X_EMPTY = offsetof(DecodeBarriers, xEmpty) - offsetof(DecodeBarriers, xFull);
+  // Scales of tables go on the sums of a block; of integers, and where a block has several, on the weights.
+  static constexpr bool ON_SUMS = F::scalesSums && Q == 1;
+  // Where two CTAs share a multiprocessor there are no registers for a second set of fragments beside the sums of 32 rows.
+  static constexpr bool ONE_SET = STRIPS == 1 && R == 32;
   uint32_t fa[32], fb[32];  // fragments of the block at hand and of the next, by turns; fa first
   typename F::Codes codes;  // of the next, as stored
   uint32_t scales[Q], zeros[Q];
-  uint32_t codesAt, scalesAt, bar, endBar, ringBars, ringBytes, parity = 0, held = 0;  // the stage that the next is in; the one to give back
-  uint32_t xBar, xBars, xEndBar, xParity = 0, xHeld = 0;                     // x of the group at hand
-  uint32_t firstOperand, x;  // of the first slot; of the group at hand, the same in all threads
+  float2 scaleNow, scaleNext;                               // on sums: of the block at hand and of the next
+  uint32_t codesAt, scalesAt, bar, endBar, ringBars, ringBytes, parity = 1;  // the stage at hand; at first the one before the first
+  uint32_t xBar, xBars, xEndBar, xParity = 0, xHeld;         // x at hand, and the slot to give back
+  uint32_t firstOperand, x;                                 // of the first slot; of the one at hand, the same in all threads
   int thread;
 
   __device__ __forceinline__ Consumer(uint32_t full, uint32_t ring, int stages, uint32_t xFull, uint32_t xRing, int xSlots, int warp, int lane) {
-    codesAt = ring + S::HEAD_BYTES + (warp * 32 + lane) * 16, scalesAt = ring + warp * 32 + (lane >> 2) * 4;
-    bar = full, ringBars = stages * 8, endBar = full + ringBars, ringBytes = stages * S::BYTES;
+    ringBars = stages * 8, endBar = full + ringBars, ringBytes = stages * S::BYTES;
+    bar = endBar - 8;
+    codesAt = ring + ringBytes - S::BYTES + S::HEAD_BYTES + (warp * 32 + lane) * 16, scalesAt = ring + ringBytes - S::BYTES + warp * 32 + (lane >> 2) * 4;
     xBar = xBars = xFull, xEndBar = xFull + xSlots * 8;
+    xHeld = full + offsetof(DecodeBarriers, unheard) - offsetof(DecodeBarriers, full);
     firstOperand = (uint32_t)operandB(xRing, R);
     thread = warp * 32 + lane;
   }
-  // A block out of the ring. `last`: nothing more of its stage is wanted once it is in registers.
-  __device__ __forceinline__ void fetch(int place, bool last) {
-    if (place == 0) barrierWait(bar, parity);
+  // A block out of the ring: the first (place 0) of the next stage or the second of the one at hand.
+  __device__ __forceinline__ void fetch(int place) {
+    if (place == 0) {
+      bar += 8, codesAt += S::BYTES, scalesAt += S::BYTES;
+      if (bar == endBar) bar -= ringBars, codesAt -= ringBytes, scalesAt -= ringBytes, parity ^= 1;
+      barrierWait(bar, parity);
+    }
     codes.load(codesAt + place * S::CODE_BYTES);
 #pragma unroll
     for (int q = 0; q < Q; q++) {
       scales[q] = loadSharedWord(scalesAt + q * 256 + place * 128);
       zeros[q] = F::zeros ? loadSharedWord(scalesAt + (Q + q) * 256 + place * 128) : 0u;
-    }
-    if (last) {
-      held = bar + EMPTY;
-      bar += 8, codesAt += S::BYTES, scalesAt += S::BYTES;
-      if (bar == endBar) bar -= ringBars, codesAt -= ringBytes, scalesAt -= ringBytes, parity ^= 1;
     }
   }
   // Gives the stage back. An arrival does not wait for loads ahead of it, and may overtake them where the shared memory is busy: it has to use what they bring.
@@ -152,30 +165,35 @@ template <class F, int R, int Q> struct Consumer {
 #pragma unroll
     for (int q = 0; q < Q; q++) words ^= scales[q] ^ zeros[q];
     __syncwarp();
-    release(held == 0 ? 0 : held + (words & nothing));
-    held = 0;
+    release(bar + EMPTY + (words & nothing));
   }
-  // What was fetched becomes fragments.
-  __device__ __forceinline__ void expand(const DecodeShape& s, uint32_t (&a)[32], F& format) {
+  // What was fetched becomes fragments. `last`: the block was the second of its stage.
+  __device__ __forceinline__ void expand(const DecodeShape& s, uint32_t (&a)[32], F& format, bool last) {
     codes.pin();
-    releaseStage(s);
+    if (last) releaseStage(s);
 #pragma unroll
     for (int q = 0; q < Q; q++) {
       asm volatile("" : "+r"(scales[q]), "+r"(zeros[q]));
-      const typename F::Scale g = F::scale(scales[q], zeros[q], s.zeroKind, s.scaleBf16, s.scaleExponent);
+      if constexpr (ON_SUMS) {
+        scaleNext = s.scaleBf16 ? Bf16::unpack(scales[q]) : F16::unpack(scales[q]);
 #pragma unroll
-      for (int i = q * 8 / Q; i < (q + 1) * 8 / Q; i++) format.fragment(a + 4 * i, codes, i, g);
+        for (int i = 0; i < 8; i++) format.values(a + 4 * i, codes, i);
+      } else {
+        const typename F::Scale g = F::scale(scales[q], zeros[q], s.zeroKind, s.scaleBf16, s.scaleExponent);
+#pragma unroll
+        for (int i = q * 8 / Q; i < (q + 1) * 8 / Q; i++) format.fragment(a + 4 * i, codes, i, g);
+      }
     }
 #pragma unroll
     for (int i = 0; i < 32; i++) asm volatile("" : "+r"(a[i]));  // stays ahead of the wgmma fence
   }
   __device__ __forceinline__ void release(uint32_t bar) {
-    if (bar != 0 && (thread & 31) == 0) barrierArrive(bar);
+    if ((thread & 31) == 0) barrierArrive(bar);
   }
-  // Waits for x of a group. The shuffle tells the compiler that its operand is the same in all threads.
+  // Waits for a slot of x. The shuffle tells the compiler that its operand is the same in all threads.
   __device__ __forceinline__ void awaitX() {
     barrierWait(xBar, xParity);
-    x = __shfl_sync(~0u, firstOperand + (xBar - xBars) * (R * 2), 0);  // R * 256 bytes a slot
+    x = __shfl_sync(~0u, firstOperand + (xBar - xBars) * (X_GROUPS<R, STRIPS> * R * 2), 0);  // R * 256 bytes a group
   }
   // x at hand is wanted no more once its products are done.
   __device__ __forceinline__ void stepX() {
@@ -184,69 +202,102 @@ template <class F, int R, int Q> struct Consumer {
     if (xBar == xEndBar) xBar = xBars, xParity ^= 1;
   }
 
-  // One block, whose x is at hand (or is waited for, beginsX). While its products are under way the next block is fetched, from `place` of its stage, and made into fragments,
-  // and x of the next group is waited for (nextX). With 64 rows, where the tensor core is the busiest, both are asked for first.
+  // What a step does beside its block: x is at hand or, with 64 rows, waited for (begins) and the slot before given back, given up (ends), the next waited for (next).
+  // `group`: which of the slot it works with; `place`: where the next block is.
+  struct Turn {
+    int place, group;
+    bool begins, ends, next;
+  };
+  // One block. While its products are under way the next block is fetched and made into fragments. With 64 rows, where the tensor core is the busiest, it is asked for first.
   static constexpr bool ASKS_FIRST = R == 64;
-  template <int STAGE, int PENDING = 1>
-  __device__ __forceinline__ void step(const DecodeShape& s, F& format, float (&acc)[R / 2], uint32_t (&now)[32], uint32_t (&next)[32], bool first, int place, bool last, bool beginsX, bool endsX, bool nextX) {
+  template <int STAGE, bool LAST = false>
+  __device__ __forceinline__ void step(const DecodeShape& s, F& format, float (&acc)[R / 2], uint32_t (&now)[32], uint32_t (&next)[32], bool first, const Turn& turn) {
     using T = typename F::Type;
+    constexpr bool IN_PLACE = LAST || ONE_SET;  // the next fragments take the place of these
+    float part[ON_SUMS ? R / 2 : 1];
     if (ASKS_FIRST) {
-      fetch(place, last);
-      if (beginsX) awaitX();
+      fetch(turn.place);
+      if (turn.begins) awaitX();
     }
     if (STAGE >= STAGE_MULTIPLY) {
       wgmmaFence();
 #pragma unroll
-      for (int i = 0; i < 8; i++) wgmma<T>(acc, now + 4 * i, OPERAND_HIGH | (x + i * (2 * R)), i > 0 || !first);
+      for (int i = 0; i < 8; i++) {
+        const uint64_t b = OPERAND_HIGH | (x + turn.group * (R * 16) + i * (2 * R));
+        if constexpr (ON_SUMS)
+          wgmma<T>(part, now + 4 * i, b, i > 0);
+        else
+          wgmma<T>(acc, now + 4 * i, b, i > 0 || !first);
+      }
       wgmmaCommit();
     }
-    if (!ASKS_FIRST) fetch(place, last);
+    if (!ASKS_FIRST) fetch(turn.place);
     const uint32_t before = xHeld;
-    if (endsX) stepX();
-    if (!ASKS_FIRST && nextX) awaitX();
-    if (STAGE >= STAGE_MULTIPLY) wgmmaWait<PENDING>();
-    if (beginsX) release(before);  // of the group before, whose products are done
-    if (PENDING == 0) release(xHeld), xHeld = 0;
-    if (STAGE >= STAGE_DEQUANTISE) expand(s, next, format);
-    if (STAGE == STAGE_LOAD) fa[0] ^= codes.any() ^ scales[0], releaseStage(s);
+    if (turn.ends) stepX();
+    if (!ASKS_FIRST && turn.next) awaitX();
+    if (STAGE >= STAGE_MULTIPLY && (IN_PLACE || !ON_SUMS)) wgmmaWait<IN_PLACE ? 0 : 1>();
+    if (turn.begins && !ON_SUMS) release(before);  // its products are done
+    if (STAGE >= STAGE_DEQUANTISE) expand(s, next, format, turn.place == 1);
+    if (STAGE == STAGE_LOAD) {
+      fa[0] ^= codes.any() ^ scales[0];
+      if (turn.place == 1) releaseStage(s);
+    }
+    if constexpr (ON_SUMS) {
+      if (STAGE >= STAGE_MULTIPLY) {
+        wgmmaWait<0>();
+#pragma unroll
+        for (int i = 0; i < R / 2; i++) acc[i] = fmaf(part[i], i & 2 ? scaleNow.y : scaleNow.x, acc[i]);
+      }
+      scaleNow = scaleNext;
+      if (turn.ends) release(xHeld);
+    }
   }
   // N strips of a part of K.
   template <int N, int STAGE> __device__ __forceinline__ void multiply(const DecodeShape& s, const Team& t, F& format, int strip, float (&acc)[N][R / 2]) {
     const int last = t.endGroup - 1;
-    const bool brief = t.firstGroup == last && (N == 1 || strip + 3 == t.endStrip);  // the next strip's first block is alone in its stage
+    uint32_t(&fc)[32] = ONE_SET ? fa : fb;
+    if (ON_SUMS) {
+#pragma unroll
+      for (int n = 0; n < N; n++)
+#pragma unroll
+        for (int i = 0; i < R / 2; i++) acc[n][i] = 0.f;
+    }
     if (!ASKS_FIRST) awaitX();
     if constexpr (N == 2) {
       for (int g = t.firstGroup; g <= last; g++) {
-        step<STAGE>(s, format, acc[0], fa, fb, g == t.firstGroup, 1, true, true, false, false);
-        step<STAGE>(s, format, acc[1], fb, fa, g == t.firstGroup, 0, g == last && brief, false, true, g < last);
+        step<STAGE>(s, format, acc[0], fa, fc, g == t.firstGroup, Turn{1, 0, true, false, false});
+        step<STAGE>(s, format, acc[1], fc, fa, g == t.firstGroup, Turn{0, 0, false, true, g < last});
       }
     } else {
+      constexpr bool EACH = X_GROUPS<R, STRIPS> == 1;
       int g = t.firstGroup;
       for (; g < last; g += 2) {
-        step<STAGE>(s, format, acc[0], fa, fb, g == t.firstGroup, 1, true, true, true, true);
+        step<STAGE>(s, format, acc[0], fa, fc, g == t.firstGroup, Turn{1, 0, true, EACH, EACH});
         if (F::perStrip && g + 1 == last) format.select(min(strip + 1, t.endStrip - 1));
-        step<STAGE>(s, format, acc[0], fb, fa, false, 0, g + 2 == last, true, true, g + 1 < last);
+        step<STAGE>(s, format, acc[0], fc, fa, false, Turn{0, EACH ? 0 : 1, EACH, true, g + 1 < last});
       }
       if (g == last) {  // an odd one: its own fragments give way, as the next strip begins with fa
         if (F::perStrip) format.select(min(strip + 1, t.endStrip - 1));
-        step<STAGE, 0>(s, format, acc[0], fa, fa, g == t.firstGroup, 0, brief, true, true, false);
+        const uint32_t stage = bar + EMPTY;
+        step<STAGE, true>(s, format, acc[0], fa, fa, g == t.firstGroup, Turn{0, 0, true, true, false});
+        release(stage);
       }
     }
-    if (STAGE >= STAGE_MULTIPLY) wgmmaWait<0>();
-    release(xHeld), xHeld = 0;
+    if (STAGE >= STAGE_MULTIPLY && !ON_SUMS) wgmmaWait<0>();
   }
   // Nothing to multiply, while the other warpgroup works with the same x.
   __device__ __forceinline__ void skip(const Team& t) {
-    for (int g = t.firstGroup; g < t.endGroup; g++) {
+    for (int g = t.firstGroup; g < t.endGroup; g += X_GROUPS<R, STRIPS>) {
+      if (!ON_SUMS) release(xHeld);
       barrierWait(xBar, xParity);
       stepX();
-      release(xHeld), xHeld = 0;
+      if (ON_SUMS) release(xHeld);
     }
   }
 };
 
 template <class F, int R, int Q, int STAGE, int STRIPS, int N>
-__device__ __forceinline__ void multiplyStrips(const DecodeShape& s, const Team& t, Consumer<F, R, Q>& c, F& format, Summation<F, R, STRIPS>& sums, int strip) {
+__device__ __forceinline__ void multiplyStrips(const DecodeShape& s, const Team& t, Consumer<F, R, Q, STRIPS>& c, F& format, Summation<F, R, STRIPS>& sums, int strip) {
   float acc[N][R / 2];
   if (STAGE < STAGE_MULTIPLY) {
 #pragma unroll
@@ -267,12 +318,12 @@ __device__ __forceinline__ void multiplyStrips(const DecodeShape& s, const Team&
   }
 }
 
-template <class F, int R, int Q, int STAGE, int STRIPS> __device__ __forceinline__ void consume(const DecodeShape& s, const Team& t, Consumer<F, R, Q>& c, F& format, Summation<F, R, STRIPS>& sums, int passes, int passStrips) {
+template <class F, int R, int Q, int STAGE, int STRIPS> __device__ __forceinline__ void consume(const DecodeShape& s, const Team& t, Consumer<F, R, Q, STRIPS>& c, F& format, Summation<F, R, STRIPS>& sums, int passes, int passStrips) {
   if (t.firstStrip < t.endStrip) {
     format.select(t.firstStrip);
-    c.fetch(0, t.firstGroup + 1 == t.endGroup && (passStrips == 1 || t.firstStrip + 1 == t.endStrip));
-    if (STAGE >= STAGE_DEQUANTISE) c.expand(s, c.fa, format);
-    if (STAGE == STAGE_LOAD) c.releaseStage(s);
+    c.fetch(0);
+    if (STAGE >= STAGE_DEQUANTISE) c.expand(s, c.fa, format, false);
+    c.scaleNow = c.scaleNext;
   }
   waitForPredecessor();
   clusterWait();
@@ -299,13 +350,13 @@ template <class F, int R, int Q, int STAGE, int STRIPS> __device__ __forceinline
   const int passStrips = F::perStrip && numTables > 1 ? 1 : STRIPS;
   const int most = sharedX ? max(t.endStrip - t.firstStrip, other.endStrip - other.firstStrip) : t.endStrip - t.firstStrip, passes = (most + passStrips - 1) / passStrips;
   const bool alone = other.firstStrip >= other.endStrip;
-  const int stages = alone ? s.stages : s.stages / CONSUMERS, xSlots = sharedX ? s.xSlots : s.xSlots / CONSUMERS, xStream = sharedX ? 0 : mine;
+  const int stages = alone ? s.stages : s.stages / CONSUMERS, xSlots = (sharedX ? s.xSlots : s.xSlots / CONSUMERS) / X_GROUPS<R, STRIPS>, xStream = sharedX ? 0 : mine;
   const uint32_t full = sharedAddress(bars[mine].full), xFull = sharedAddress(bars[xStream].xFull);
-  const uint32_t ring = mem.ring + (alone ? 0 : mine * stages * Stage<F, Q>::BYTES), xRing = mem.x + xStream * xSlots * (R * 256);
+  const uint32_t ring = mem.ring + (alone ? 0 : mine * stages * Stage<F, Q>::BYTES), xRing = mem.x + xStream * xSlots * (X_GROUPS<R, STRIPS> * R * 256);
+  const typename F::Early early = F::early(tables, threadIdx.x);
   // A barrier a thread: one thread alone would hold the first weights up by half a microsecond.
   for (int i = threadIdx.x; i < CONSUMERS * DecodeBarriers::BARRIERS; i += DECODE_THREADS) barrierInit(sharedAddress(&bars) + i * 8, DecodeBarriers::arrivals(i % DecodeBarriers::BARRIERS, s.partsLog));
   barrierInitFence();
-  F::prepare(tables, sharedAddress(shared));
   __syncthreads();
   clusterArrive();
   if (group == CONSUMERS) {
@@ -318,16 +369,20 @@ template <class F, int R, int Q, int STAGE, int STRIPS> __device__ __forceinline
         if (t.firstStrip < t.endStrip) streamWeights<F, Q>(s, t, stages, full, ring, passStrips);
       }
     } else if (mine == 0 || !sharedX) {
-      streamActivations<R>(s, t, passes, xSlots, xFull, xRing, lane);
+      streamActivations<R, STRIPS>(s, t, passes, xSlots, xFull, xRing, lane);
     }
     __syncwarp();
     clusterWait();
   } else {
     if (STRIPS == 1) raiseRegisters<104>();
     if (STRIPS == 2) raiseRegisters<232>();
+    if (F::sharedBytes > 0) {  // while the first weights are on their way
+      F::prepare(early, sharedAddress(shared), threadIdx.x);
+      namedBarrier(CONSUMERS + 1, 128 * CONSUMERS);
+    }
     F format(tables, numTables, sharedAddress(shared), lane);
-    Consumer<F, R, Q> consumer(full, ring, stages, xFull, xRing, xSlots, warp & 3, lane);
-    Summation<F, R, STRIPS> sums(s.out, F::lift(s.scaleExponent), mem.sums, sharedAddress(&bars[mine].sums), sizeof(DecodeBarriers), mine, warp & 3, lane);
+    Consumer<F, R, Q, STRIPS> consumer(full, ring, stages, xFull, xRing, xSlots, warp & 3, lane);
+    Summation<F, R, STRIPS> sums(s.out, Consumer<F, R, Q, STRIPS>::ON_SUMS ? 1.f : F::lift(s.scaleExponent), mem.sums, sharedAddress(&bars[mine].sums), sizeof(DecodeBarriers), mine, warp & 3, lane);
     consume<F, R, Q, STAGE, STRIPS>(s, t, consumer, format, sums, passes, passStrips);
     if (STAGE == STAGE_COMPLETE) sums.finishLast(t);
   }

@@ -1,17 +1,18 @@
 // Codes that name an entry of a table of 16, 8 or 4 values: NF4, FP4, learned tables, and int3 and int2 as the table 0, 1, 2 ... A step word holds in byte j the two
 // codes of register j of the A fragment (docs/adr/0001), so a byte is an index of pairs.
-//   One table for the matrix: all pairs in shared memory, one copy a bank (64 KB; of 3 bits 30 KB): a PRMT and a conflict-free load a register.
+//   One table for the matrix: all pairs in shared memory, one copy a bank (lut4 64 KB, lut3 30, lut2 13): a PRMT and a conflict-free load a register.
 //   lut4 with 64 rows: the same in 32 KB, an address costs two instructions more.
 //   lut3, lut2 with 64 rows or several tables: the table's high and low bytes in registers; PRMT takes the codes as its selectors, two for four values.
+// Values go to the tensor core as they are; a block with one scale has it on its sums, in fp32.
 #pragma once
 #include "weights.cuh"
 
-// The scale of a pair from a table, rounded once.
+// The scale of a pair from a table, rounded once: for blocks with several.
 template <class T> struct TableScale {
   using Type = T;
   using Pair = typename T::Pair;
   using Scale = GroupScale<Pair>;
-  static constexpr bool zeros = false;
+  static constexpr bool zeros = false, scalesSums = true;
   static __device__ __forceinline__ Scale scale(uint32_t scale, uint32_t, int, bool bf16, int scaleExponent) {
     Scale g;
     const Pair s = T::fromStored(scale, bf16, T::tablePower(scaleExponent));
@@ -26,33 +27,46 @@ template <class T> struct TableScale {
   }
 };
 
-// tables: [numTables][16] of the activations' type; one table, as the pair table serves the whole launch.
-template <class T> struct Lut4 : TableScale<T> {
-  using Codes = Codes4;
-  static constexpr int bits = 4, sharedBytes = 32768;
-  static constexpr bool perStrip = false, placed = false;
-  uint32_t pairs;
-  __device__ __forceinline__ Lut4(const void*, int, uint32_t sharedBase, int lane) : pairs(sharedBase + lane * 4) {}
-  static __device__ __forceinline__ void prepare(const void* tables, uint32_t sharedBase) {
-    const uint16_t* table = (const uint16_t*)tables;
-    for (int pair = threadIdx.x; pair < 256; pair += blockDim.x) {
-      const uint32_t v = table[pair & 15] | (uint32_t)table[pair >> 4] << 16;
+// Eight copies of a pair of values, four lanes' each.
+__device__ __forceinline__ void storeCopies(uint32_t at, uint32_t pair, int thread) {
 #pragma unroll
-      for (int i = 0; i < 8; i++)  // rotated by the thread, so that neighbours write to different banks
-        asm volatile("st.shared.v4.u32 [%0], {%1,%1,%1,%1};" ::"r"(sharedBase + pair * 128 + ((i + threadIdx.x) & 7) * 16), "r"(v) : "memory");
-    }
+  for (int i = 0; i < 8; i++)  // rotated by the thread, so that neighbours write to different banks
+    asm volatile("st.shared.v4.u32 [%0], {%1,%1,%1,%1};" ::"r"(at + ((i + thread) & 7) * 16), "r"(pair) : "memory");
+}
+
+// All 256 pairs of a table of 16 values: where those of a byte of codes begin, and a thread's way to write its own.
+template <class T, bool PLACED> struct PairTable4 : TableScale<T> {
+  using Codes = Codes4;
+  using Early = uint32_t;
+  static constexpr int bits = 4, sharedBytes = PLACED ? 65536 : 32768, STRIDE = sharedBytes / 256;
+  static constexpr bool perStrip = false, placed = PLACED;
+  uint32_t entry;  // address of the lane's copy of the first
+  static __device__ __forceinline__ uint32_t first(uint32_t sharedBase) { return PLACED ? tablePlace(sharedBase) : sharedBase; }
+  __device__ __forceinline__ PairTable4(const void*, int, uint32_t sharedBase, int lane) : entry(first(sharedBase) + lane * 4) {}
+  // Values are fetched before anything else: a layer waits for them.
+  static __device__ __forceinline__ Early early(const void* tables, int thread) {
+    const uint16_t* table = (const uint16_t*)tables;
+    return table[thread & 15] | (uint32_t)table[thread >> 4 & 15] << 16;
   }
+  // 256 threads.
+  static __device__ __forceinline__ void prepare(Early pair, uint32_t sharedBase, int thread) { storeCopies(first(sharedBase) + thread * STRIDE, pair, thread); }
   __device__ __forceinline__ void select(int) {}
-  __device__ __forceinline__ void fragment(uint32_t* a, const Codes& c, int i, const typename TableScale<T>::Scale& g) const {
+  __device__ __forceinline__ void values(uint32_t* a, const Codes& c, int i) const {
     const uint32_t w = c.step(i);
 #pragma unroll
     for (int j = 0; j < 4; j++) {
-      const uint32_t at = pairs + (w >> 8 * j & 0xff) * 128;
+      // In its place a byte of codes is a byte of the address.
+      const uint32_t at = PLACED ? __byte_perm(w, entry, 0x7604 | j << 4) : entry + (w >> 8 * j & 0xff) * STRIDE;
       asm("ld.shared.u32 %0, [%1];" : "=r"(a[j]) : "r"(at));
     }
+  }
+  __device__ __forceinline__ void fragment(uint32_t* a, const Codes& c, int i, const typename TableScale<T>::Scale& g) const {
+    values(a, c, i);
     this->apply(a, g);
   }
 };
+template <class T> using OneLut4 = PairTable4<T, true>;
+template <class T> using Lut4 = PairTable4<T, false>;
 
 struct Codes3 {
   uint4 u;
@@ -80,8 +94,6 @@ struct Codes2 {
     const uint32_t w = i / 2 == 0 ? u.x : i / 2 == 1 ? u.y : i / 2 == 2 ? u.z : u.w;
     return (i % 2 == 0 ? w : w >> 2) & 0x33333333u;
   }
-  // Of two steps.
-  __device__ __forceinline__ uint32_t raw(int i) const { return i / 2 == 0 ? u.x : i / 2 == 1 ? u.y : i / 2 == 2 ? u.z : u.w; }
   __device__ __forceinline__ uint32_t any() const { return u.x ^ u.w; }
   __device__ __forceinline__ void pin() { pinWords(u); }
 };
@@ -89,13 +101,15 @@ struct Codes2 {
 // tables: [numTables][8] or [4]; numTables = 1, or one for each strip of 64 columns.
 template <int BITS, class C, class T> struct PermuteTable : TableScale<T> {
   using Codes = C;
+  struct Early {};
   static constexpr int bits = BITS, sharedBytes = 0, WORDS = BITS == 3 ? 2 : 1;
   static constexpr bool placed = false, perStrip = true;  // a strip may have a table of its own
   const void* tables;
   int numTables;
   uint32_t low[WORDS], high[WORDS];
   __device__ __forceinline__ PermuteTable(const void* tables, int numTables, uint32_t, int) : tables(tables), numTables(numTables) { read(0); }
-  static __device__ __forceinline__ void prepare(const void*, uint32_t) {}
+  static __device__ __forceinline__ Early early(const void*, int) { return {}; }
+  static __device__ __forceinline__ void prepare(Early, uint32_t, int) {}
   __device__ __forceinline__ void read(int table) {
     const uint32_t* p = (const uint32_t*)tables + table * (WORDS * 2);
 #pragma unroll
@@ -112,77 +126,59 @@ template <int BITS, class C, class T> struct PermuteTable : TableScale<T> {
     const uint32_t l = __byte_perm(low[0], low[WORDS - 1], codes), h = __byte_perm(high[0], high[WORDS - 1], codes);
     a0 = __byte_perm(l, h, 0x5140), a1 = __byte_perm(l, h, 0x7362);
   }
-  __device__ __forceinline__ void fragment(uint32_t* a, const Codes& c, int i, const typename TableScale<T>::Scale& g) const {
+  __device__ __forceinline__ void values(uint32_t* a, const Codes& c, int i) const {
     const uint32_t codes = c.step(i);
     four(a[0], a[1], codes), four(a[2], a[3], codes >> 16);
+  }
+  __device__ __forceinline__ void fragment(uint32_t* a, const Codes& c, int i, const typename TableScale<T>::Scale& g) const {
+    values(a, c, i);
     this->apply(a, g);
   }
 };
 template <class T> using Lut3 = PermuteTable<3, Codes3, T>;
 template <class T> using Lut2 = PermuteTable<2, Codes2, T>;
 
-// One table for the whole matrix, as a table of all 256 values of a byte of codes in shared memory, a copy a bank. The copies of an entry are 256 bytes apart and the table lies
-// at tablePlace(), so that one PRMT puts the byte of codes into the address; one conflict-free load brings a register of the fragment (4 bits) or two (2 bits: a byte holds the
-// pairs of two steps).
-template <int BITS, class C, class T> struct PlacedTable : TableScale<T> {
+// One table for the whole matrix as pairs of values in shared memory, a copy a bank. Pairs are 256 bytes apart and lie at tablePlace(), so that one PRMT puts a byte of codes,
+// a nibble each, into the address. Small enough for a CTA that shares its multiprocessor.
+template <int BITS, class C, class T> struct SmallTable : TableScale<T> {
   using Codes = C;
-  static constexpr int bits = BITS, sharedBytes = 65536;
+  static constexpr int bits = BITS, ENTRIES = 1 << BITS, sharedBytes = ((ENTRIES - 1) * 17 + 1) * 256;
   static constexpr bool perStrip = false, placed = true;
-  uint32_t entry, second[4];  // address of the lane's copy of the first entry; of two steps, what belongs to the second
-  __device__ __forceinline__ PlacedTable(const void*, int, uint32_t sharedBase, int lane) : entry(tablePlace(sharedBase) + lane * (BITS == 2 ? 8 : 4)) {}
-  static __device__ __forceinline__ void prepare(const void* tables, uint32_t sharedBase) {
-    const uint16_t* table = (const uint16_t*)tables;
-    constexpr int MASK = (1 << BITS) - 1, PIECES = BITS == 2 ? 2 : 1;  // 128 bytes each
-    for (int i = threadIdx.x; i < 256 * PIECES; i += blockDim.x) {
-      const int byte = i / PIECES;
-      const uint32_t u = table[byte & MASK] | (uint32_t)table[byte >> 4 & MASK] << 16;
-      const uint32_t v = BITS == 2 ? table[byte >> 2 & MASK] | (uint32_t)table[byte >> 6] << 16 : u;
-#pragma unroll
-      for (int j = 0; j < 8; j++)  // rotated by the thread, so that neighbours write to different banks
-        asm volatile("st.shared.v4.u32 [%0], {%1,%2,%1,%2};"
-                     ::"r"(tablePlace(sharedBase) + byte * 256 + i % PIECES * 128 + ((j + threadIdx.x) & 7) * 16), "r"(u), "r"(v) : "memory");
-    }
-  }
-  __device__ __forceinline__ void select(int) {}
-  __device__ __forceinline__ void fragment(uint32_t* a, const Codes& c, int i, const typename TableScale<T>::Scale& g) {
-    const uint32_t w = c.raw(i);
-#pragma unroll
-    for (int j = 0; j < 4; j++) {
-      const uint32_t at = __byte_perm(w, entry, 0x7604 | j << 4);
-      if (BITS != 2)
-        asm("ld.shared.u32 %0, [%1];" : "=r"(a[j]) : "r"(at));
-      else if (i % 2 == 0)
-        asm("ld.shared.v2.u32 {%0,%1}, [%2];" : "=r"(a[j]), "=r"(second[j]) : "r"(at));
-      else
-        a[j] = second[j];
-    }
-    this->apply(a, g);
-  }
-};
-template <class T> using OneLut4 = PlacedTable<4, Codes4, T>;
-template <class T> using OneLut2 = PlacedTable<2, Codes2, T>;
-
-// The same for 3 bits, of which a byte of codes has 64 values and not 256: a mask more for four registers, but written in a quarter of the time and small enough for a CTA that
-// shares its multiprocessor.
-template <class T> struct OneLut3 : TableScale<T> {
-  using Codes = Codes3;
-  static constexpr int bits = 3, sharedBytes = 0x78 * 256;
-  static constexpr bool perStrip = false, placed = true;
+  static constexpr int PIECES = ENTRIES * ENTRIES * 8, EARLY = (PIECES + 255) / 256;  // 16 bytes each; of a thread
+  struct Early {
+    uint32_t pair[EARLY];
+  };
   uint32_t entry;
-  __device__ __forceinline__ OneLut3(const void*, int, uint32_t sharedBase, int lane) : entry(tablePlace(sharedBase) + lane * 4) {}
-  static __device__ __forceinline__ void prepare(const void* tables, uint32_t sharedBase) {
+  __device__ __forceinline__ SmallTable(const void*, int, uint32_t sharedBase, int lane) : entry(tablePlace(sharedBase) + lane * 4) {}
+  static __device__ __forceinline__ Early early(const void* tables, int thread) {
     const uint16_t* table = (const uint16_t*)tables;
-    for (int i = threadIdx.x; i < 64 * 8; i += blockDim.x) {  // 16 bytes each
-      const int low = i >> 3 & 7, high = i >> 6;
-      const uint32_t v = table[low] | (uint32_t)table[high] << 16;
-      asm volatile("st.shared.v4.u32 [%0], {%1,%1,%1,%1};" ::"r"(tablePlace(sharedBase) + (high * 16 + low) * 256 + (i & 7) * 16), "r"(v) : "memory");
+    Early e;
+#pragma unroll
+    for (int i = 0; i < EARLY; i++) {
+      const int pair = (thread + i * 256) >> 3;
+      e.pair[i] = table[pair & (ENTRIES - 1)] | (uint32_t)table[pair >> BITS & (ENTRIES - 1)] << 16;
+    }
+    return e;
+  }
+  // 256 threads.
+  static __device__ __forceinline__ void prepare(const Early& e, uint32_t sharedBase, int thread) {
+#pragma unroll
+    for (int i = 0; i < EARLY; i++) {
+      const int piece = thread + i * 256, low = piece >> 3 & (ENTRIES - 1), high = piece >> (3 + BITS);
+      if (piece < PIECES)
+        asm volatile("st.shared.v4.u32 [%0], {%1,%1,%1,%1};" ::"r"(tablePlace(sharedBase) + (high * 16 + low) * 256 + (piece & 7) * 16), "r"(e.pair[i]) : "memory");
     }
   }
   __device__ __forceinline__ void select(int) {}
-  __device__ __forceinline__ void fragment(uint32_t* a, const Codes& c, int i, const typename TableScale<T>::Scale& g) const {
+  __device__ __forceinline__ void values(uint32_t* a, const Codes& c, int i) const {
     const uint32_t w = c.step(i);
 #pragma unroll
     for (int j = 0; j < 4; j++) asm("ld.shared.u32 %0, [%1];" : "=r"(a[j]) : "r"(__byte_perm(w, entry, 0x7604 | j << 4)));
+  }
+  __device__ __forceinline__ void fragment(uint32_t* a, const Codes& c, int i, const typename TableScale<T>::Scale& g) const {
+    values(a, c, i);
     this->apply(a, g);
   }
 };
+template <class T> using OneLut3 = SmallTable<3, Codes3, T>;
+template <class T> using OneLut2 = SmallTable<2, Codes2, T>;

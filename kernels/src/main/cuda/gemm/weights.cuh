@@ -127,7 +127,6 @@ struct Codes4 {
     const uint4& u = v[i / 4];
     return i % 4 == 0 ? u.x : i % 4 == 1 ? u.y : i % 4 == 2 ? u.z : u.w;
   }
-  __device__ __forceinline__ uint32_t raw(int i) const { return step(i); }
   __device__ __forceinline__ uint32_t any() const { return v[0].x ^ v[1].w; }
   // What is made of the codes is made after this point.
   __device__ __forceinline__ void pin() { pinWords(v[0]), pinWords(v[1]); }
@@ -139,9 +138,11 @@ template <class T, bool ZEROS> struct IntegerWeights {
   using Codes = Codes4;
   using Scale = GroupScale<typename T::Pair>;
   static constexpr int bits = 4, sharedBytes = 0;
-  static constexpr bool zeros = ZEROS, perStrip = false, placed = false;
+  static constexpr bool zeros = ZEROS, scalesSums = false, perStrip = false, placed = false;
   __device__ __forceinline__ IntegerWeights(const void*, int, uint32_t, int) {}
-  static __device__ __forceinline__ void prepare(const void*, uint32_t) {}
+  struct Early {};
+  static __device__ __forceinline__ Early early(const void*, int) { return {}; }
+  static __device__ __forceinline__ void prepare(Early, uint32_t, int) {}
   __device__ __forceinline__ void select(int) {}
   static __device__ __forceinline__ Scale scale(uint32_t scale, uint32_t zero, int zeroKind, bool bf16, int scaleExponent) {
     return groupScale<T, ZEROS>(scale, zero, zeroKind, bf16, scaleExponent);

@@ -18,7 +18,7 @@ final class DecodeGemm {
   /** Up to so many rows the values of all pairs of codes fit into shared memory. */
   private static final int PLACED_ROWS = 32;
 
-  /** Up to so many rows a block of threads leaves room for the next kernel's. */
+  /** Up to so many rows a block of threads leaves room for another; with a small table, more. */
   private static final int BESIDE_ROWS = 16;
 
   private static final KernelSpec SHAPE =
@@ -121,17 +121,18 @@ final class DecodeGemm {
       CudaStream stream, GemmEpilogue epilogue, TiledActivations x, DeviceWeight weight) {
     PackedLayout layout = weight.layout();
     int rows = x.tileRows();
-    boolean placed = layout.code() != PackedCode.W4 && weight.tables() == 1 && rows <= PLACED_ROWS;
-    // Of tables in their place only that of 3 bits is small enough.
-    boolean beside = rows <= BESIDE_ROWS && (!placed || layout.code() == PackedCode.LUT3);
-    int turn = stream.nextTurn();
-    DecodeGeometry geometry = geometry(layout, rows, placed, beside, turn);
     int strips = 2 * layout.panels();
     int multiprocessors = stream.device().properties().multiprocessors();
+    boolean placed = layout.code() != PackedCode.W4 && weight.tables() == 1 && rows <= PLACED_ROWS;
+    boolean beside = isBeside(layout.code(), placed, rows);
+    boolean bothHalves = beside && DecodeGeometry.takesBothHalves(strips, multiprocessors);
+    int turn = bothHalves ? DecodeGeometry.SMALLER_TURN : stream.nextTurn();
+    DecodeGeometry geometry = geometry(layout, rows, placed, beside, turn);
+    int everywhere = DecodeGeometry.everywhere(multiprocessors);
     int blocks =
-        beside
-            ? DecodeGeometry.everywhere(multiprocessors)
-            : DecodeGeometry.blocks(strips, multiprocessors);
+        !beside
+            ? DecodeGeometry.blocks(strips, multiprocessors)
+            : bothHalves ? 2 * everywhere : everywhere;
     int parts = PrefillPlan.parts(layout.blocksPerPanel(), layout.panels());
     stream.launch(
         spec(layout.code(), x.type(), layout.scaleRowsPerBlock(), layout.hasZeros(), rows, placed),
@@ -160,6 +161,12 @@ final class DecodeGemm {
     if (beside) {
       stream.tookTurn(turn);
     }
+  }
+
+  /** Whether a block of threads is content with half a multiprocessor. */
+  private static boolean isBeside(PackedCode code, boolean placed, int rows) {
+    // The table of all pairs of 4-bit codes takes more than that.
+    return placed ? code != PackedCode.LUT4 : rows <= BESIDE_ROWS;
   }
 
   private static DecodeGeometry geometry(

@@ -5,7 +5,8 @@ package io.sailfish.kernels.cuda;
  * touches a result's bits: those hang on {@link PrefillPlan#parts} alone.
  *
  * @param stages blocks in the ring of weights, of both warpgroups
- * @param xSlots groups of 128 inputs in the ring of activations, of both warpgroups
+ * @param xSlots groups of 128 inputs in the ring of activations, of both warpgroups; a warpgroup
+ *     waits for one or two of them at a time and has to have two such slots
  * @param sharedBytes shared memory of a block of threads
  */
 record DecodeGeometry(int stages, int xSlots, int sharedBytes) {
@@ -21,6 +22,9 @@ record DecodeGeometry(int stages, int xSlots, int sharedBytes) {
 
   /** Shared memory by turns: a second block beside one of the first size is of the second. */
   private static final int[] BESIDE_SHARED_BYTES = {112 << 10, 109 << 10};
+
+  /** Two blocks of this turn share a multiprocessor. */
+  static final int SMALLER_TURN = 1;
 
   /** Where a placed table begins and ends, in addresses of shared memory. */
   private static final int PLACE_BEGIN = 0x10000;
@@ -61,7 +65,7 @@ record DecodeGeometry(int stages, int xSlots, int sharedBytes) {
         stages, xSlots, Math.max(MIN_SHARED_BYTES, fixed + stages * blockBytes));
   }
 
-  /** For up to 32 rows and a table of all pairs of codes, which has a place of its own. */
+  /** For up to 32 rows and a table of all pairs of 4-bit codes, which has a place of its own. */
   static DecodeGeometry placed(int tileRows, int blockBytes) {
     int xSlots = xSlots(tileRows);
     return new DecodeGeometry(
@@ -76,17 +80,25 @@ record DecodeGeometry(int stages, int xSlots, int sharedBytes) {
    * @param turn 1 behind a kernel of turn 0, else 0
    */
   static DecodeGeometry beside(int tileRows, int blockBytes, int turn) {
-    int xSlots = tileRows == 8 ? 16 : 8;
+    int xSlots = tileRows == 8 ? 16 : 12;
     int fixed = tileRows * (SUM_ROW_BYTES + xSlots * X_ROW_BYTES);
     return new DecodeGeometry(
         stages(BESIDE_SHARED_BYTES[1] - fixed, blockBytes), xSlots, BESIDE_SHARED_BYTES[turn]);
   }
 
-  /** The same with a table of 3 bits in its place, the ring and x before it. */
+  /** The same with a table of 3 or 2 bits in its place, the ring and x before it; to 32 rows. */
   static DecodeGeometry placedBeside(int tileRows, int blockBytes, int turn) {
-    int xSlots = tileRows == 8 ? 8 : 6;
+    int xSlots = tileRows == 32 ? 4 : 8;
     int room = PLACE_BEGIN - PLACE_RESERVED - tileRows * xSlots * X_ROW_BYTES;
     return new DecodeGeometry(stages(room, blockBytes), xSlots, BESIDE_SHARED_BYTES[turn]);
+  }
+
+  /**
+   * Whether both halves of a multiprocessor take a block of a launch: where every warpgroup has a
+   * strip of its own.
+   */
+  static boolean takesBothHalves(int strips, int multiprocessors) {
+    return strips >= 2 * everywhere(multiprocessors);
   }
 
   private static int xSlots(int tileRows) {

@@ -1,6 +1,7 @@
 package io.sailfish.kernels.cuda;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import org.junit.jupiter.api.Test;
@@ -46,6 +47,7 @@ class DecodeGeometryTest {
         assertTrue(both <= MULTIPROCESSOR, "not beside one another: " + both);
         assertTrue(2 * (one.sharedBytes() + STATIC) > MULTIPROCESSOR, "two of one kernel");
         assertTrue(both + other.sharedBytes() > MULTIPROCESSOR, "three");
+        assertTrue(2 * (other.sharedBytes() + STATIC) <= MULTIPROCESSOR, "both halves");
         assertEquals(one.stages(), other.stages());
         assertHasDepth(one);
       }
@@ -70,8 +72,8 @@ class DecodeGeometryTest {
   @Test
   void fitsASmallTableIntoHalfAMultiprocessor() {
     int smallTable = 0x78 * 256;
-    for (int rows = 8; rows <= 16; rows *= 2) {
-      for (int blockBytes : new int[] {6400, 7168}) {
+    for (int rows = 8; rows <= 32; rows *= 2) {
+      for (int blockBytes : new int[] {4352, 5120, 6400, 7168}) {
         for (int turn = 0; turn < 2; turn++) {
           DecodeGeometry geometry = DecodeGeometry.placedBeside(rows, blockBytes, turn);
           int before = geometry.stages() * blockBytes + geometry.xSlots() * rows * 256;
@@ -80,7 +82,7 @@ class DecodeGeometryTest {
               0x10000 + smallTable + rows * 512 <= 1024 + geometry.sharedBytes(),
               geometry::toString);
           assertEquals(
-              DecodeGeometry.beside(rows, blockBytes, turn).sharedBytes(), geometry.sharedBytes());
+              DecodeGeometry.beside(16, blockBytes, turn).sharedBytes(), geometry.sharedBytes());
           assertHasDepth(geometry);
         }
       }
@@ -90,17 +92,36 @@ class DecodeGeometryTest {
   private static void assertHasDepth(DecodeGeometry geometry) {
     // Two for each warpgroup at least: one at work, one on its way.
     assertTrue(geometry.stages() >= 4 && geometry.stages() <= 16, geometry::toString);
-    // Of a warpgroup's three groups of x one is at work, one awaited, one not yet given back.
+    // Two slots for each warpgroup that has a part of K to itself: one is awaited before the other
+    // is given back.
     assertTrue(geometry.xSlots() >= 4 && geometry.xSlots() <= 16, geometry::toString);
   }
 
   @Test
   void keepsRingsNoDeeperThanTheyPay() {
     assertEquals(new DecodeGeometry(8, 16, 112 << 10), DecodeGeometry.beside(8, 8448, 0));
-    assertEquals(new DecodeGeometry(8, 8, 109 << 10), DecodeGeometry.beside(16, 8448, 1));
+    assertEquals(new DecodeGeometry(6, 12, 109 << 10), DecodeGeometry.beside(16, 8448, 1));
     assertEquals(
         new DecodeGeometry(7, 6, 64 * (1024 + 6 * 256) + 7 * 8448),
         DecodeGeometry.alone(64, 8448, 0));
+  }
+
+  @Test
+  void holdsTwoPairsOfGroupsForEachOfTwoWarpgroups() {
+    for (int blockBytes : BLOCK_BYTES) {
+      for (int rows = 8; rows <= 16; rows *= 2) {
+        assertTrue(DecodeGeometry.beside(rows, blockBytes, 0).xSlots() >= 2 * 2 * 2);
+        assertTrue(DecodeGeometry.placedBeside(rows, blockBytes, 0).xSlots() >= 2 * 2 * 2);
+      }
+    }
+  }
+
+  @Test
+  void takesBothHalvesWhereEveryWarpgroupHasAStrip() {
+    assertTrue(DecodeGeometry.takesBothHalves(448, 132));
+    assertTrue(DecodeGeometry.takesBothHalves(264, 132));
+    assertFalse(DecodeGeometry.takesBothHalves(262, 132));
+    assertFalse(DecodeGeometry.takesBothHalves(96, 132));
   }
 
   @Test

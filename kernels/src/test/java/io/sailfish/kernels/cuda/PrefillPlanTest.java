@@ -27,9 +27,9 @@ class PrefillPlanTest {
     assertEquals(new PrefillPlan(2, 0, 48, 2, 21), plan(4096, 6144, 128));
     assertEquals(new PrefillPlan(4, 0, 32, 4, 13), plan(4096, 4096, 128));
     assertEquals(new PrefillPlan(4, 0, 64, 2, 21), plan(4096, 4096, 256));
-    assertEquals(new PrefillPlan(2, 3, 52, 2, 117), plan(4096, 28672, 256));
+    assertEquals(new PrefillPlan(1, 4, 0, 1, 128), plan(4096, 28672, 256));
     assertEquals(new PrefillPlan(4, 1, 28, 4, 85), plan(8192, 10240, 256));
-    assertEquals(new PrefillPlan(2, 7, 0, 1, 224), plan(4096, 28672, 512));
+    assertEquals(new PrefillPlan(1, 7, 0, 1, 224), plan(4096, 28672, 512));
   }
 
   @Test
