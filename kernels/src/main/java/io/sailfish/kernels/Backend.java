@@ -98,6 +98,11 @@ public interface Backend extends WeightPacker, AutoCloseable {
     return Optional.empty();
   }
 
+  /** Largest finite activation, key or value; what leaves it makes logits NaN. */
+  default float largestActivation() {
+    return Float.MAX_VALUE;
+  }
+
   /** Bytes of an element of {@link #floats}. */
   default int floatBytes() {
     return Float.BYTES;

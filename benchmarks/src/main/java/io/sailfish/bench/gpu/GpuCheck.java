@@ -23,7 +23,7 @@ import java.util.Map;
  * makes it NaN or infinite; other rows keep their bits. A row of zeros gives zeros.
  *
  * <p>Options: {@code --max-rows N} (257), {@code --quick} (few cases, for sanitizers), {@code
- * --repeats N} (10000), {@code --seconds N} (no new case after that many, 0 = no bound), {@code
+ * --only TEXT}, {@code --repeats N} (10000), {@code --seconds N} (no new case after that many, 0 = no bound), {@code
  * --commit ID}, {@code --results FOLDER}.
  */
 public final class GpuCheck {
@@ -65,6 +65,7 @@ public final class GpuCheck {
     long started = System.nanoTime();
     long bound = options.number("seconds", 0) * 1_000_000_000L;
     List<GemmCheckCase> cases = GemmCheckCase.all((int) options.number("max-rows", 257));
+    cases.removeIf(c -> !c.describe().contains(options.text("only", "")));
     int stride = options.has("quick") ? 17 : 1;
     for (int i = 0; i < cases.size(); i += stride) {
       if (bound > 0 && System.nanoTime() - started > bound) {

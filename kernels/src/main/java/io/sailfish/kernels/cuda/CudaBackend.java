@@ -31,6 +31,7 @@ public final class CudaBackend implements Backend {
   private static final int MOST_CHOSEN = 4096;
 
   private static final int PROMPT_CUT = 64;
+  private static final float LARGEST_HALF = 65504;
 
   /** Integers of one {@link #readBack}. */
   private static final int MOST_READ_BACK = 1 << 14;
@@ -299,6 +300,11 @@ public final class CudaBackend implements Backend {
   @Override
   public double bytesPerSecond() {
     return device.properties().bytesPerSecond();
+  }
+
+  @Override
+  public float largestActivation() {
+    return activations == TwoByteFloat.F16 ? LARGEST_HALF : Float.MAX_VALUE;
   }
 
   @Override

@@ -3,6 +3,7 @@ package io.sailfish.kernels.cuda;
 import io.sailfish.kernels.format.TwoByteFloat;
 import io.sailfish.kernels.format.packed.PackedCode;
 import io.sailfish.kernels.format.packed.PackedLayout;
+import io.sailfish.kernels.format.packed.ZeroKind;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -74,10 +75,9 @@ final class DecodeGemm {
    * minutes. What is missing goes to {@link PortableGemm}.
    */
   private static boolean isBuilt(PackedCode code, TwoByteFloat type, int scaleRows, boolean zeros) {
-    boolean half = type == TwoByteFloat.F16;
     return switch (code) {
-      case W4 -> half || scaleRows == 1;
-      case LUT4, LUT3, LUT2 -> half && !zeros && scaleRows != 2;
+      case W4 -> true;
+      case LUT4, LUT3, LUT2 -> type == TwoByteFloat.F16 && !zeros && scaleRows != 2;
     };
   }
 
@@ -89,13 +89,16 @@ final class DecodeGemm {
   }
 
   /**
-   * Weights are rounded here once they are scaled, in {@link PortableGemm} never. Scales in fp16
-   * lose too much when they are rounded to bf16 before that; and over few inputs the roundings do
-   * not average out, while the portable kernel, a block for each of its lanes, is as fast.
+   * Weights are rounded here once they are scaled, in {@link PortableGemm} never. Offsets in fp16,
+   * up to eight steps between codes, lose too much when they are rounded to bf16 before that (scales
+   * add a quarter to the error); and over few inputs the roundings do not average out, while the
+   * portable kernel, a block for each of its lanes, is as fast.
    */
   static boolean roundsTooMuch(PackedLayout layout, TwoByteFloat activations) {
     return layout.blocksPerPanel() <= PortableGemm.LANES
-        || activations == TwoByteFloat.BF16 && layout.scaleType() == TwoByteFloat.F16;
+        || activations == TwoByteFloat.BF16
+            && layout.scaleType() == TwoByteFloat.F16
+            && layout.zeroKind() == ZeroKind.OFFSET;
   }
 
   private static KernelSpec spec(

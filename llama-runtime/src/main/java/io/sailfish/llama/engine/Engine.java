@@ -82,7 +82,7 @@ public final class Engine implements AutoCloseable {
     this.speculation = new Speculation(config, executor.runsAhead());
     this.requestLimits =
         new RequestLimits(config.name(), config.contextTokens(), executor.vocabulary());
-    this.outputs = new StepOutputs(config, executor.vocabulary(), counters, rows, new EndsOfRows());
+    this.outputs = new StepOutputs(config, executor, counters, rows, new EndsOfRows());
     this.answers =
         Executors.newSingleThreadExecutor(
             task -> answerThread = daemon(task, "sailfish-answers-" + config.name()));

@@ -79,6 +79,11 @@ final class LlamaExecutor implements StepExecutor {
   }
 
   @Override
+  public float largestActivation() {
+    return backend.largestActivation();
+  }
+
+  @Override
   public boolean runsAhead() {
     return backend.separatesPrompts();
   }

@@ -22,6 +22,11 @@ interface StepExecutor extends AutoCloseable {
     return false;
   }
 
+  /** Largest finite activation; what leaves it makes a row's logits NaN. */
+  default float largestActivation() {
+    return Float.MAX_VALUE;
+  }
+
   /** Computes the step: copies its blocks first, then all rows. */
   Logits execute(BatchPlan plan);
 

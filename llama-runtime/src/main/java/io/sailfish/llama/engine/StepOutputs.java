@@ -12,6 +12,8 @@ import java.util.Set;
 
 /** Makes tokens and scores of what steps computed. Confined to the engine's thread. */
 final class StepOutputs {
+  private static final String ACTIVATIONS_KEY = "spark.sailfish.gpu.activations";
+
   /** Who hears of rows that have ended. */
   interface Ends {
     void finished(Row row, Finish finish);
@@ -25,13 +27,14 @@ final class StepOutputs {
   private final Ends ends;
   private final TokenChooser chooser;
   private final float[] logits;
+  private final float largestActivation;
 
   /**
    * @param rows the engine's own map, in which {@code ends} no longer has what has ended
    */
   StepOutputs(
       EngineConfig config,
-      int vocabulary,
+      StepExecutor executor,
       EngineCounters counters,
       Map<Sequence, Row> rows,
       Ends ends) {
@@ -39,8 +42,9 @@ final class StepOutputs {
     this.counters = counters;
     this.rows = rows;
     this.ends = ends;
-    this.chooser = new TokenChooser(vocabulary);
-    this.logits = new float[vocabulary];
+    this.chooser = new TokenChooser(executor.vocabulary());
+    this.logits = new float[executor.vocabulary()];
+    this.largestActivation = executor.largestActivation();
   }
 
   /** Rows that have ended since the step was queued are passed over. */
@@ -183,15 +187,17 @@ final class StepOutputs {
    * @param why what {@link TokenChooser} says instead of a token
    */
   private void fail(Row row, int why) {
-    ends.failed(
-        row,
-        new RuntimeFailure(
-            Kind.USER,
-            "%s: the logits at position %d %s"
-                .formatted(
-                    config.name(),
-                    row.sequence.known() - 1,
-                    why == TokenChooser.NO_TOKEN ? "leave no token to choose" : "are not numbers"),
-            null));
+    String what = why == TokenChooser.NO_TOKEN ? "leave no token to choose" : notNumbers();
+    String message =
+        "%s: the logits at position %d %s"
+            .formatted(config.name(), row.sequence.known() - 1, what);
+    ends.failed(row, new RuntimeFailure(Kind.USER, message, null));
+  }
+
+  private String notNumbers() {
+    return largestActivation == Float.MAX_VALUE
+        ? "are not numbers"
+        : "are not numbers; that is what activations beyond fp16's %.0f lead to, which %s=bf16 holds"
+            .formatted(largestActivation, ACTIVATIONS_KEY);
   }
 }

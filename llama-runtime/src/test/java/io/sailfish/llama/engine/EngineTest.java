@@ -271,6 +271,18 @@ class EngineTest {
   }
 
   @Test
+  void activationsThatMayHaveOverflownNameTheKeyThatHelps() {
+    FakeModel model = new FakeModel(64, BLOCK);
+    model.poison = 60;
+    model.largestActivation = 65504;
+    try (Engine engine = engine(model, 4, 64, true)) {
+      String message = failureOf(engine.submit(request(new int[] {1, 60}, greedy()))).getMessage();
+      assertTrue(message.contains("beyond fp16's 65504"), message);
+      assertTrue(message.contains("spark.sailfish.gpu.activations=bf16"), message);
+    }
+  }
+
+  @Test
   void aStopStringEndsTheAnswerAndIsNotPartOfIt() {
     int[] prompt = {5, 6, 7};
     LetterTokenizer letters = new LetterTokenizer();

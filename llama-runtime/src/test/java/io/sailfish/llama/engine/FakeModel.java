@@ -36,6 +36,8 @@ final class FakeModel implements StepExecutor {
   /** A row whose newest token is this has NaN logits. */
   int poison = NOTHING;
 
+  float largestActivation = Float.MAX_VALUE;
+
   FakeModel(int numBlocks, int blockTokens) {
     this.blockTokens = blockTokens;
     this.slots = new int[numBlocks * blockTokens];
@@ -66,6 +68,11 @@ final class FakeModel implements StepExecutor {
       logits[10 + (newest + 3) % 6] += 9;
     }
     return logits;
+  }
+
+  @Override
+  public float largestActivation() {
+    return largestActivation;
   }
 
   @Override

@@ -2,6 +2,7 @@ package io.sailfish.llama.engine;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -10,6 +11,7 @@ import io.sailfish.kernels.cpu.CpuBackend;
 import io.sailfish.kernels.cuda.CudaAvailability;
 import io.sailfish.kernels.cuda.CudaBackend;
 import io.sailfish.kernels.cuda.CudaDevice;
+import io.sailfish.kernels.format.TwoByteFloat;
 import io.sailfish.llama.Golden;
 import io.sailfish.llama.checkpoint.Checkpoint;
 import io.sailfish.llama.checkpoint.Checkpoints;
@@ -18,9 +20,11 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.CompletionException;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -28,6 +32,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 /** Tiny random Llamas through model and engine, against what transformers computed with them. */
 class LlamaGoldenTest {
   private static final double LOGIT_TOLERANCE = 1e-4;
+  private static final String LOUD = "plain";
 
   /** Logits are up to 10 and more; a weight in the wrong place costs ones. */
   private static final double CARD_TOLERANCE = 0.15;
@@ -54,7 +59,19 @@ class LlamaGoldenTest {
     assertTrue(worst <= LOGIT_TOLERANCE, "largest difference " + worst);
   }
 
-  static Stream<String> variantsOfACard() {
+  /** Eight bits of a number for eleven. */
+  private static final double BF16_TOLERANCE = 8 * CARD_TOLERANCE;
+
+  private static double tolerance(TwoByteFloat type) {
+    return type == TwoByteFloat.F16 ? CARD_TOLERANCE : BF16_TOLERANCE;
+  }
+
+  static Stream<Arguments> variantsOfACard() {
+    return Stream.of(TwoByteFloat.values())
+        .flatMap(type -> cardVariants().map(variant -> Arguments.of(variant, type)));
+  }
+
+  private static Stream<String> cardVariants() {
     return Stream.of(
             Golden.VARIANTS,
             Golden.GGUF_TYPES,
@@ -65,28 +82,29 @@ class LlamaGoldenTest {
         .filter(variant -> !variant.equals("hf/llama")); // heads of 20: a card's are multiples of 8
   }
 
-  /** Every weight format and family, within what fp16 activations do to these models. */
+  /** Every weight format and family, within what the activations' type does to these models. */
   @ParameterizedTest
   @MethodSource("variantsOfACard")
   @Tag("gpu")
-  void logitsOfACardAreCloseToTransformersLogits(String variant) {
+  void logitsOfACardAreCloseToTransformersLogits(String variant, TwoByteFloat type) {
     CudaAvailability availability = CudaDevice.availability();
     assumeTrue(availability.available(), availability.reason());
-    double worst = largestDifference(variant, CudaBackend.open(0));
-    assertTrue(worst <= CARD_TOLERANCE, "largest difference " + worst);
+    double worst = largestDifference(variant, CudaBackend.open(0, type));
+    System.out.printf("%s %s: largest difference %.3f%n", variant, type, worst);
+    assertTrue(worst <= tolerance(type), "largest difference " + worst);
   }
 
   /** A card's answer may part from transformers' where two tokens are as good as equal alone. */
   @ParameterizedTest
   @MethodSource("variantsOfACard")
   @Tag("gpu")
-  void greedyTokensOfACardAreTransformersTokens(String variant) {
+  void greedyTokensOfACardAreTransformersTokens(String variant, TwoByteFloat type) {
     CudaAvailability availability = CudaDevice.availability();
     assumeTrue(availability.available(), availability.reason());
     Golden golden = Golden.load(variant);
     try (Engine engine =
         Engine.start(
-            executor(variant, CudaBackend.open(0)), new LetterTokenizer(), config(variant))) {
+            executor(variant, CudaBackend.open(0, type)), new LetterTokenizer(), config(variant))) {
       SamplingParams params = SamplingParams.greedy(golden.greedy().length);
       GenerationRequest request = GenerationRequest.generate(golden.prompt(), params);
       int[] tokens = engine.submit(request).join().tokens();
@@ -97,17 +115,20 @@ class LlamaGoldenTest {
         float other = golden.logits()[row + tokens[parted]];
         String what =
             "token %d is %d, logit %s, for %s".formatted(parted, tokens[parted], other, best);
-        assertTrue(best - other <= CARD_TOLERANCE, what);
+        assertTrue(best - other <= tolerance(type), what);
       }
       assertArrayEquals(tokens, engine.submit(request).join().tokens(), "with reused blocks");
     }
   }
 
   private static double largestDifference(String variant, Backend backend) {
-    Golden golden = Golden.load(variant);
+    return largestDifference(Golden.load(variant), executor(variant, backend));
+  }
+
+  private static double largestDifference(Golden golden, LlamaExecutor stepExecutor) {
     int[] tokens = Arrays.copyOf(golden.prompt(), golden.prompt().length + golden.greedy().length);
     System.arraycopy(golden.greedy(), 0, tokens, golden.prompt().length, golden.greedy().length);
-    try (LlamaExecutor executor = executor(variant, backend)) {
+    try (LlamaExecutor executor = stepExecutor) {
       double worst = 0;
       float[] logits = new float[golden.vocabulary()];
       int position = 0;
@@ -123,6 +144,41 @@ class LlamaGoldenTest {
       }
       assertEquals(tokens.length, position);
       return worst;
+    }
+  }
+
+  /** A residual stream in the hundred thousands changes nothing for a type that holds it. */
+  @Test
+  void aLoudModelIsTheSameModel() {
+    Golden golden = Golden.load(LOUD);
+    double worst = largestDifference(golden, loud(CpuBackend.open(2)));
+    assertTrue(worst <= LOGIT_TOLERANCE, "largest difference " + worst);
+  }
+
+  @Test
+  @Tag("gpu")
+  void aCardComputesALoudModelInBf16AndNamesTheKeyInFp16() {
+    CudaAvailability availability = CudaDevice.availability();
+    assumeTrue(availability.available(), availability.reason());
+    Golden golden = Golden.load(LOUD);
+    double worst = largestDifference(golden, loud(CudaBackend.open(0, TwoByteFloat.BF16)));
+    System.out.printf("loud, bf16: largest difference %.3f%n", worst);
+    assertTrue(worst <= BF16_TOLERANCE, "largest difference " + worst);
+    LlamaExecutor halves = loud(CudaBackend.open(0, TwoByteFloat.F16));
+    try (Engine engine = Engine.start(halves, new LetterTokenizer(), config(LOUD))) {
+      GenerationRequest request =
+          GenerationRequest.generate(golden.prompt(), SamplingParams.greedy(4));
+      Ticket ticket = engine.submit(request);
+      CompletionException failure = assertThrows(CompletionException.class, ticket::join);
+      String message = failure.getCause().getMessage();
+      assertTrue(message.contains("spark.sailfish.gpu.activations=bf16"), message);
+    }
+  }
+
+  private static LlamaExecutor loud(Backend backend) {
+    try (Checkpoint checkpoint = new LoudCheckpoint(Checkpoints.open(Golden.model(LOUD)))) {
+      LlamaWeights weights = LlamaWeights.load(checkpoint, backend);
+      return new LlamaExecutor(checkpoint.config(), weights, backend, config(LOUD));
     }
   }
 

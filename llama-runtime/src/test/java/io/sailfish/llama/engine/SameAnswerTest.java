@@ -9,6 +9,7 @@ import io.sailfish.kernels.cpu.CpuBackend;
 import io.sailfish.kernels.cuda.CudaAvailability;
 import io.sailfish.kernels.cuda.CudaBackend;
 import io.sailfish.kernels.cuda.CudaDevice;
+import io.sailfish.kernels.format.TwoByteFloat;
 import io.sailfish.llama.Golden;
 import io.sailfish.llama.checkpoint.Checkpoint;
 import io.sailfish.llama.checkpoint.Checkpoints;
@@ -37,6 +38,7 @@ class SameAnswerTest {
 
   /**
    * @param threads of the CPU backend, 0 for a card
+   * @param activations of a card
    */
   private record Setup(
       int cap,
@@ -46,13 +48,15 @@ class SameAnswerTest {
       int threads,
       int order,
       String model,
+      TwoByteFloat activations,
       Drafting drafting) {
     static Setup cpu(int cap, int blocks, int prefill, boolean reuse, int threads, int order) {
-      return new Setup(cap, blocks, prefill, reuse, threads, order, "llama3", Drafting.OFF);
+      return new Setup(
+          cap, blocks, prefill, reuse, threads, order, "llama3", TwoByteFloat.F16, Drafting.OFF);
     }
 
     Setup with(Drafting other) {
-      return new Setup(cap, blocks, prefill, reuse, threads, order, model, other);
+      return new Setup(cap, blocks, prefill, reuse, threads, order, model, activations, other);
     }
   }
 
@@ -91,20 +95,39 @@ class SameAnswerTest {
       })
   @Tag("gpu")
   void everyBitIsTheSameOnACard(String model) {
+    everyBitIsTheSameOnACard(model, TwoByteFloat.F16);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "llama3",
+        "types/q4_0",
+        "quantized/ct_w4_g128",
+        "quantized/bnb_nf4",
+        "hf/qwen2_window",
+        "hf/qwen3"
+      })
+  @Tag("gpu")
+  void everyBitIsTheSameOnACardInBf16(String model) {
+    everyBitIsTheSameOnACard(model, TwoByteFloat.BF16);
+  }
+
+  private static void everyBitIsTheSameOnACard(String model, TwoByteFloat type) {
     CudaAvailability availability = CudaDevice.availability();
     assumeTrue(availability.available(), availability.reason());
     List<Setup> setups = new ArrayList<>();
-    setups.add(new Setup(1, ENOUGH, 64, false, 0, 0, model, Drafting.OFF));
+    setups.add(new Setup(1, ENOUGH, 64, false, 0, 0, model, type, Drafting.OFF));
     for (int cap : new int[] {1, 7, 16, 32, 256}) {
       int prefill = cap < 16 ? 64 : 4096;
-      Setup setup = new Setup(cap, 40 * TIGHT, prefill, cap != 16, 0, cap, model, Drafting.OFF);
+      Setup setup = new Setup(cap, 40 * TIGHT, prefill, cap != 16, 0, cap, model, type, Drafting.OFF);
       setups.add(setup);
       setups.add(setup.with(Drafting.ALWAYS));
     }
-    setups.add(new Setup(32, 40 * TIGHT, 4096, true, 0, 5, model, Drafting.ON));
-    setups.add(new Setup(32, TIGHT, 64, true, 0, 6, model, Drafting.OFF));
-    setups.add(new Setup(32, TIGHT, 64, true, 0, 6, model, Drafting.ALWAYS));
-    setups.add(new Setup(256, 4 * TIGHT, 128, false, 0, 7, model, Drafting.OFF));
+    setups.add(new Setup(32, 40 * TIGHT, 4096, true, 0, 5, model, type, Drafting.ON));
+    setups.add(new Setup(32, TIGHT, 64, true, 0, 6, model, type, Drafting.OFF));
+    setups.add(new Setup(32, TIGHT, 64, true, 0, 6, model, type, Drafting.ALWAYS));
+    setups.add(new Setup(256, 4 * TIGHT, 128, false, 0, 7, model, type, Drafting.OFF));
     assertSameAnswers(requests(120), setups);
   }
 
@@ -177,7 +200,10 @@ class SameAnswerTest {
   }
 
   private static Engine engine(Setup setup) {
-    Backend backend = setup.threads() == 0 ? CudaBackend.open(0) : CpuBackend.open(setup.threads());
+    Backend backend = 
+        setup.threads() == 0
+            ? CudaBackend.open(0, setup.activations())
+            : CpuBackend.open(setup.threads());
     EngineConfig config =
         new EngineConfig(
             "same",

@@ -95,7 +95,7 @@ class SpeculationTest {
     StepOutputs outputs =
         new StepOutputs(
             config,
-            FakeModel.VOCABULARY,
+            new FakeModel(1, 16),
             counters,
             rows,
             new StepOutputs.Ends() {
