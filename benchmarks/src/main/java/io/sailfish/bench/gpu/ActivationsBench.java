@@ -139,8 +139,7 @@ public final class ActivationsBench {
                 LocalDateTime.now().truncatedTo(ChronoUnit.MINUTES).toString(),
                 options.text("commit", "unknown"),
                 card,
-                "java -cp 'lib/*' io.sailfish.bench.gpu.ActivationsBench "
-                    + String.join(" ", args),
+                "java -cp 'lib/*' io.sailfish.bench.gpu.ActivationsBench " + String.join(" ", args),
                 List.of(),
                 List.of(result))
             .write(Path.of(options.text("results", ".")));

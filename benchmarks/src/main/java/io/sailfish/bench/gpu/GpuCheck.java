@@ -23,8 +23,8 @@ import java.util.Map;
  * makes it NaN or infinite; other rows keep their bits. A row of zeros gives zeros.
  *
  * <p>Options: {@code --max-rows N} (257), {@code --quick} (few cases, for sanitizers), {@code
- * --only TEXT}, {@code --repeats N} (10000), {@code --seconds N} (no new case after that many, 0 = no bound), {@code
- * --commit ID}, {@code --results FOLDER}.
+ * --only TEXT}, {@code --repeats N} (10000), {@code --seconds N} (no new case after that many, 0 =
+ * no bound), {@code --commit ID}, {@code --results FOLDER}.
  */
 public final class GpuCheck {
   private static final Map<TwoByteFloat, Double> BOUND =

@@ -13,6 +13,7 @@ import io.sailfish.kernels.format.TwoByteFloat;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 
 /**
  * Holds every operator of the CUDA backend, those of decoding and those of prompts, against {@code
@@ -21,7 +22,6 @@ import java.util.List;
  * (both), whose tolerances are as far apart as their last places.
  */
 public final class GpuOpsCheck {
-  private final Backend reference = CpuBackend.reference();
   private final List<String> failures = new ArrayList<>();
   private int checked;
 
@@ -65,8 +65,11 @@ public final class GpuOpsCheck {
     cases.removeIf(c -> !c.name().contains(only));
     try (CudaBackend card = CudaBackend.open(0, activations)) {
       System.out.println(card.describe());
-      for (OpsCase c : cases) {
-        float[] expected = c.run(reference, reference.ops());
+      List<CompletableFuture<float[]>> references =
+          cases.stream().map(c -> CompletableFuture.supplyAsync(() -> reference(c))).toList();
+      for (int i = 0; i < cases.size(); i++) {
+        OpsCase c = cases.get(i);
+        float[] expected = references.get(i).join();
         double tolerance = c.tolerance() * in.coarseness();
         hold(c, "decode", card, card.ops(), expected, tolerance);
         hold(c, "prompt", card, card.promptOps(), expected, tolerance);
@@ -74,6 +77,12 @@ public final class GpuOpsCheck {
       if (only.isEmpty()) {
         choice(card);
       }
+    }
+  }
+
+  private static float[] reference(OpsCase c) {
+    try (Backend reference = CpuBackend.reference()) {
+      return c.run(reference, reference.ops());
     }
   }
 

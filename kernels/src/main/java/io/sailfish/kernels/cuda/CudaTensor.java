@@ -3,6 +3,7 @@ package io.sailfish.kernels.cuda;
 import io.sailfish.kernels.KernelException;
 import io.sailfish.kernels.Tensor;
 import io.sailfish.kernels.format.TwoByteFloat;
+import java.util.stream.IntStream;
 
 /**
  * Activations on the card: fp16 or bf16 in the tiles of {@link TiledActivations}, whose height
@@ -113,11 +114,14 @@ final class CudaTensor implements Tensor {
   private short[] tile(int tileRows) {
     TiledActivations shape = view(tileRows);
     short[] halves = new short[Math.toIntExact(shape.bytes() / Short.BYTES)];
-    for (int row = 0; row < rows; row++) {
-      for (int col = 0; col < cols; col++) {
-        halves[(int) shape.index(row, col)] = type.encode(pending[row * cols + col]);
-      }
-    }
+    IntStream.range(0, rows)
+        .parallel()
+        .forEach(
+            row -> {
+              for (int col = 0; col < cols; col++) {
+                halves[(int) shape.index(row, col)] = type.encode(pending[row * cols + col]);
+              }
+            });
     return halves;
   }
 

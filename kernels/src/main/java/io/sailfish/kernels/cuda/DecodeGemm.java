@@ -90,9 +90,9 @@ final class DecodeGemm {
 
   /**
    * Weights are rounded here once they are scaled, in {@link PortableGemm} never. Offsets in fp16,
-   * up to eight steps between codes, lose too much when they are rounded to bf16 before that (scales
-   * add a quarter to the error); and over few inputs the roundings do not average out, while the
-   * portable kernel, a block for each of its lanes, is as fast.
+   * up to eight steps between codes, lose too much when they are rounded to bf16 before that
+   * (scales add a quarter to the error); and over few inputs the roundings do not average out,
+   * while the portable kernel, a block for each of its lanes, is as fast.
    */
   static boolean roundsTooMuch(PackedLayout layout, TwoByteFloat activations) {
     return layout.blocksPerPanel() <= PortableGemm.LANES

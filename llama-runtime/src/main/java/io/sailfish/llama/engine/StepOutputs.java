@@ -189,8 +189,7 @@ final class StepOutputs {
   private void fail(Row row, int why) {
     String what = why == TokenChooser.NO_TOKEN ? "leave no token to choose" : notNumbers();
     String message =
-        "%s: the logits at position %d %s"
-            .formatted(config.name(), row.sequence.known() - 1, what);
+        "%s: the logits at position %d %s".formatted(config.name(), row.sequence.known() - 1, what);
     ends.failed(row, new RuntimeFailure(Kind.USER, message, null));
   }
 

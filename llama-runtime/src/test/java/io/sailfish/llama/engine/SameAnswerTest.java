@@ -120,7 +120,8 @@ class SameAnswerTest {
     setups.add(new Setup(1, ENOUGH, 64, false, 0, 0, model, type, Drafting.OFF));
     for (int cap : new int[] {1, 7, 16, 32, 256}) {
       int prefill = cap < 16 ? 64 : 4096;
-      Setup setup = new Setup(cap, 40 * TIGHT, prefill, cap != 16, 0, cap, model, type, Drafting.OFF);
+      Setup setup =
+          new Setup(cap, 40 * TIGHT, prefill, cap != 16, 0, cap, model, type, Drafting.OFF);
       setups.add(setup);
       setups.add(setup.with(Drafting.ALWAYS));
     }
@@ -200,7 +201,7 @@ class SameAnswerTest {
   }
 
   private static Engine engine(Setup setup) {
-    Backend backend = 
+    Backend backend =
         setup.threads() == 0
             ? CudaBackend.open(0, setup.activations())
             : CpuBackend.open(setup.threads());
