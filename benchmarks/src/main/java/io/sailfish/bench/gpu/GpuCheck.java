@@ -23,8 +23,9 @@ import java.util.Map;
  * makes it NaN or infinite; other rows keep their bits. A row of zeros gives zeros.
  *
  * <p>Options: {@code --max-rows N} (257), {@code --quick} (few cases, for sanitizers), {@code
- * --only TEXT}, {@code --repeats N} (10000), {@code --seconds N} (no new case after that many, 0 =
- * no bound), {@code --commit ID}, {@code --results FOLDER}.
+ * --only TEXT} (those whose names have it), {@code --every N} and {@code --from I} (every Nth case
+ * from the Ith on, to share a list out), {@code --repeats N} (10000), {@code --seconds N} (no new
+ * case after that many, 0 = no bound), {@code --commit ID}, {@code --results FOLDER}.
  */
 public final class GpuCheck {
   private static final Map<TwoByteFloat, Double> BOUND =
@@ -66,8 +67,8 @@ public final class GpuCheck {
     long bound = options.number("seconds", 0) * 1_000_000_000L;
     List<GemmCheckCase> cases = GemmCheckCase.all((int) options.number("max-rows", 257));
     cases.removeIf(c -> !c.describe().contains(options.text("only", "")));
-    int stride = options.has("quick") ? 17 : 1;
-    for (int i = 0; i < cases.size(); i += stride) {
+    int stride = (int) options.number("every", options.has("quick") ? 17 : 1);
+    for (int i = (int) options.number("from", 0); i < cases.size(); i += stride) {
       if (bound > 0 && System.nanoTime() - started > bound) {
         failures.add(
             "out of time: %d of %d cases not run".formatted(cases.size() - i, cases.size()));

@@ -72,7 +72,9 @@ public final class KernelBench {
   }
 
   private static Chain lut(String name, PackedCode code) {
-    return eightB(name, code, ZeroKind.SYMMETRIC, 128, TwoByteFloat.F16);
+    WeightKind kind =
+        new WeightKind(code, ZeroKind.SYMMETRIC, 128, TwoByteFloat.F16, TwoByteFloat.F16);
+    return new Chain(name, kind, LayerSet.LLAMA_8B, new int[] {1, 16, 32, 64, 128, 256});
   }
 
   private static Chain eightB(
@@ -148,6 +150,11 @@ public final class KernelBench {
     String id = "gemm.%s.%s.m%d".formatted(chain.name, chain.set.name(), count);
     if (isFigure(chain, count)) {
       figures.add(new BenchmarkResult.Figure(id + ".us", time.micros(), time.replays()));
+    }
+    if (chain.name.equals("w4") && count == 2048 && peer.isNumber()) {
+      figures.add(
+          new BenchmarkResult.Figure(
+              id + ".share_of_cublas", peer.asDouble() / time.micros(), null));
     }
   }
 
