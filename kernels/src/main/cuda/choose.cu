@@ -1,38 +1,23 @@
 // The end of a decode step.
-//   argmax_f32      ids[r] = the token with the largest logit, the lowest id of equals; -1 when a logit is NaN. logits: fp32 [rows][vocabulary].
+//   argmax_f32      ids[r] = the token with the largest logit, the lowest id of equals, with bit 30 if it is one of the numEnds tokens in `ends`; -1 when a logit is
+//                   NaN, -2 when all are -infinity. logits: fp32 [rows][vocabulary].
 //                   Grid: (B, rows), B <= 32 blocks share a row. Block: 512. bests: [rows][B]; arrivals: int [rows], zero before the first launch and left zero
 //   advance_rows    the next step's inputs of rows that go on by one token: tokenIds = ids (negative ones become 0), positions + 1, slots from the block tables
 //                   ([sequences][stride], blocks of 16 tokens). Rows with a negative position (padding of a batch) stay as they are. Grid: ceil(rows / 128). Block: 128
-//   take_tokens     tokenIds[r] = chosen[sources[r]] where the source is not negative; negative choices become 0. Grid: ceil(rows / 128). Block: 128
+//   take_tokens     tokenIds[r] = chosen[sources[r]] where there are sources and the row's is not negative; negative choices become 0, and a row whose answer the
+//                   choice ended becomes padding (position and slot -1), so that it writes nothing into blocks that are about to be somebody else's. Then
+//                   history[slots[r]] = tokenIds[r]: the cache knows its tokens. Grid: ceil(rows / 128). Block: 128
+#include "ops/best.cuh"
 #include "ops/rows.cuh"
 
-struct Best {
-  float value;
-  int id;  // -1: a NaN was seen
-};
-
-__device__ __forceinline__ Best better(Best a, Best b) {
-  if (a.id < 0 || b.id < 0) return {0.f, -1};
-  return b.value > a.value || (b.value == a.value && b.id < a.id) ? b : a;
-}
-
-__device__ __forceinline__ Best bestOfWarp(Best best) {
-#pragma unroll
-  for (int lanes = 16; lanes > 0; lanes /= 2) best = better(best, {__shfl_xor_sync(~0u, best.value, lanes), __shfl_xor_sync(~0u, best.id, lanes)});
-  return best;
-}
-
-extern "C" __global__ void __launch_bounds__(512) argmax_f32(int* ids, const float* logits, float2* bests, int* arrivals, int vocabulary) {
+extern "C" __global__ void __launch_bounds__(512) argmax_f32(int* ids, const float* logits, float2* bests, int* arrivals, const int* ends, int numEnds, int vocabulary) {
   __shared__ Best warps[16];
   startSuccessor();
   awaitPredecessor();
   const float* row = logits + (int64_t)blockIdx.y * vocabulary;
   const int blocks = gridDim.x, quads = vocabulary / 4, begin = (int64_t)blockIdx.x * quads / blocks, end = (int64_t)(blockIdx.x + 1) * quads / blocks;
-  Best best{-INFINITY, 0x7fffffff};
-  auto see = [&](float v, int id) {
-    if (v != v) best = {0.f, -1};
-    else best = better(best, {v, id});
-  };
+  Best best{-INFINITY, NO_ID};
+  auto see = [&](float v, int id) { best = betterOf(best, v, id); };
   if (vocabulary % 4 == 0) {  // else rows do not start on 16 bytes
     constexpr int AHEAD = 4;
     for (int i = begin + threadIdx.x; i < end; i += 512 * AHEAD) {
@@ -53,7 +38,7 @@ extern "C" __global__ void __launch_bounds__(512) argmax_f32(int* ids, const flo
   if ((threadIdx.x & 31) == 0) warps[threadIdx.x >> 5] = best;
   __syncthreads();
   if (threadIdx.x >= 32) return;
-  best = bestOfWarp(threadIdx.x < 16 ? warps[threadIdx.x] : Best{-INFINITY, 0x7fffffff});
+  best = bestOfWarp(threadIdx.x < 16 ? warps[threadIdx.x] : Best{-INFINITY, NO_ID});
   int last = 0;
   if (threadIdx.x == 0) {
     __stcg(bests + blockIdx.y * blocks + blockIdx.x, make_float2(best.value, __int_as_float(best.id)));
@@ -64,9 +49,10 @@ extern "C" __global__ void __launch_bounds__(512) argmax_f32(int* ids, const flo
   if (!__shfl_sync(~0u, last, 0)) return;
   const float2 other = __ldcg(bests + blockIdx.y * blocks + min((int)threadIdx.x, blocks - 1));
   best = bestOfWarp({other.x, __float_as_int(other.y)});
+  const int id = outcome(best, ends, numEnds);
   if (threadIdx.x == 0) {
     arrivals[blockIdx.y] = 0;
-    ids[blockIdx.y] = best.id < vocabulary ? best.id : 0;  // all -infinity and no id seen: the first
+    ids[blockIdx.y] = id;
   }
 }
 
@@ -82,11 +68,19 @@ extern "C" __global__ void __launch_bounds__(128)
   if (position / KV_TOKENS < stride) slots[row] = blockTables[(int64_t)rowSequences[row] * stride + position / KV_TOKENS] * KV_TOKENS + position % KV_TOKENS;
 }
 
-extern "C" __global__ void __launch_bounds__(128) take_tokens(int* tokenIds, const int* sources, const int* chosen, int numChosen, int rows) {
+extern "C" __global__ void __launch_bounds__(128)
+    take_tokens(int* tokenIds, int* positions, int* slots, int* history, const int* sources, const int* chosen, int numChosen, int rows) {
   startSuccessor();
   awaitPredecessor();
   const int row = blockIdx.x * 128 + threadIdx.x;
   if (row >= rows) return;
-  const int source = sources[row];
-  if (source >= 0 && source < numChosen) tokenIds[row] = max(chosen[source], 0);
+  int token = tokenIds[row], slot = slots[row];
+  const int source = sources == nullptr ? -1 : sources[row];
+  if (source >= 0 && source < numChosen) {
+    const int choice = chosen[source];
+    token = choice < 0 || choice & ENDS ? 0 : choice;
+    if (choice >= 0 && choice & ENDS) slot = slots[row] = positions[row] = -1;
+    tokenIds[row] = token;
+  }
+  if (slot >= 0) history[slot] = token;
 }

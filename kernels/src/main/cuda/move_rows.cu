@@ -1,7 +1,7 @@
 // Copies on the card, of fp16 as of bf16.
 //   gather_rows  y[i, :] = x[rowIds[i], :], tiled, padding included; the two may be tiled differently. Grid: number of rows of y. Block: 128
 //   gather_cols  y[r, c] = x[r, order[c]] for c < cols, both tiled alike; padding of y becomes zero. Grid: rows. Block: 128
-//   kv_copy      copies a block of every layer over another. Grid: (layers, 8). Block: 256. blockPieces: 16-byte pieces of a block of one layer
+//   kv_copy      copies a block of every layer over another, and its tokens in history. Grid: (layers, 8). Block: 256. blockPieces: 16-byte pieces of a block of one layer
 #include "ops/rows.cuh"
 
 extern "C" __global__ void __launch_bounds__(128) gather_rows(uint16_t* y, const uint16_t* x, const int* rowIds, int pieces, int tileRowsY, int tileRowsX) {
@@ -30,10 +30,11 @@ extern "C" __global__ void __launch_bounds__(128) gather_cols(uint16_t* y, const
   }
 }
 
-extern "C" __global__ void __launch_bounds__(256) kv_copy(uint4* cache, long long layerPieces, int blockPieces, int fromBlock, int toBlock) {
+extern "C" __global__ void __launch_bounds__(256) kv_copy(uint4* cache, int* history, long long layerPieces, int blockPieces, int fromBlock, int toBlock) {
   startSuccessor();
   awaitPredecessor();
   uint4* layer = cache + blockIdx.x * layerPieces;
   for (int p = blockIdx.y * blockDim.x + threadIdx.x; p < blockPieces; p += gridDim.y * blockDim.x)
     layer[(int64_t)toBlock * blockPieces + p] = layer[(int64_t)fromBlock * blockPieces + p];
+  if (blockIdx.x == 0 && blockIdx.y == 0 && threadIdx.x < KV_TOKENS) history[toBlock * KV_TOKENS + threadIdx.x] = loadFresh(history + fromBlock * KV_TOKENS + threadIdx.x);
 }

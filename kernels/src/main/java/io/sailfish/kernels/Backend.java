@@ -141,20 +141,38 @@ public interface Backend extends WeightPacker, AutoCloseable {
   void read(Tensor src, long offset, float[] dst, int dstOffset, int count);
 
   /**
-   * Queues the greedy choices of the first {@code rows} rows of {@link #exact} logits: ids[first +
-   * r] = the token with the largest one, the lowest id of equals; -1 when a logit is NaN. Of
-   * backends that {@link #separatesPrompts}, as are the next two.
+   * Queues the choice of a token for each of the first {@code rows} rows of {@link #exact} logits,
+   * as {@link io.sailfish.kernels.choice.TokenChooser} defines it: ids[first + r] = the token, with
+   * {@link ChoiceInputs#ENDS} set if it ends the answer, or why there is none. Of backends that
+   * {@link #separatesPrompts}, as are the next two.
    */
-  default void choose(IntTensor ids, int first, Tensor logits, int rows) {
+  default void choose(IntTensor ids, int first, Tensor logits, int rows, ChoiceInputs how) {
     throw new UnsupportedOperationException("choose: tokens are chosen on the host");
   }
 
   /**
-   * Queues tokenIds[r] = chosen[sources[r]] for rows whose source is not negative; a choice that is
-   * NaN's becomes token 0.
+   * Queues what has to come before a pass of rows: tokenIds[r] = chosen[sources[r]] for rows whose
+   * source is not negative, where a choice that is no token becomes token 0 and a row whose answer
+   * has ended becomes padding; then the cache is told the tokens of the rows' slots, for {@link
+   * #choose} to know what a row has seen.
+   *
+   * @param sources null = all tokens are there
    */
-  default void takeTokens(IntTensor tokenIds, IntTensor sources, IntTensor chosen, int rows) {
+  default void takeTokens(
+      StepInputs step, KvCache cache, IntTensor sources, IntTensor chosen, int rows) {
     throw new UnsupportedOperationException("takeTokens: tokens are chosen on the host");
+  }
+
+  /**
+   * Queues what the log-probabilities of {@code count} given tokens are made of: terms[4i..] = the
+   * bits of token tokens[i]'s logit in row rowIds[i] of {@link #exact} logits, those of the row's
+   * largest logit, and the low and the high half of the sum of the row's {@link
+   * io.sailfish.kernels.choice.TokenWeight}s at temperature 1, which is -1 where the largest is no
+   * number.
+   */
+  default void logProbTerms(
+      IntTensor terms, Tensor logits, IntTensor rowIds, IntTensor tokens, int count) {
+    throw new UnsupportedOperationException("logProbTerms: the host has the logits");
   }
 
   /**

@@ -88,7 +88,7 @@ public final class GpuDeterminismBench {
 
   private GpuDeterminismBench(Options options) {
     this.options = options;
-    this.requests = SeededRequests.greedy(640, model.vocabulary());
+    this.requests = SeededRequests.mixed(640, model.vocabulary());
     this.expected = new int[requests.size()][];
   }
 
@@ -248,7 +248,7 @@ public final class GpuDeterminismBench {
     BenchmarkResult.Table rows =
         new BenchmarkResult.Table(
             "Same answer always: 8B shapes on a card",
-            "The same requests (random ids, prompts of 20 to 600, answers of 8 to 160, greedy) through"
+            "The same requests (random ids, prompts of 20 to 600, answers of 8 to 160, half greedy, half sampled) through"
                 + " engines set up differently; rows of which any token differs from the first run."
                 + " First line: logits of decode steps of 1 to 256 rows and of prompts, bit for bit.",
             List.of("engine", "rows", DIFFERING, "rows put back", "prompt tokens reused"),

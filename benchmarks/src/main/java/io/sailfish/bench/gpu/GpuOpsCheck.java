@@ -1,17 +1,14 @@
 package io.sailfish.bench.gpu;
 
 import io.sailfish.kernels.Backend;
-import io.sailfish.kernels.IntTensor;
 import io.sailfish.kernels.KernelException;
 import io.sailfish.kernels.Ops;
-import io.sailfish.kernels.Tensor;
 import io.sailfish.kernels.cpu.CpuBackend;
 import io.sailfish.kernels.cuda.CudaAvailability;
 import io.sailfish.kernels.cuda.CudaBackend;
 import io.sailfish.kernels.cuda.CudaDevice;
 import io.sailfish.kernels.format.TwoByteFloat;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 
@@ -74,8 +71,11 @@ public final class GpuOpsCheck {
         hold(c, "decode", card, card.ops(), expected, tolerance);
         hold(c, "prompt", card, card.promptOps(), expected, tolerance);
       }
-      if (only.isEmpty()) {
-        choice(card);
+      if (ChoiceCheck.NAME.contains(only)) {
+        ChoiceCheck choices = new ChoiceCheck(card);
+        choices.run();
+        checked += choices.checked();
+        failures.addAll(choices.failures());
       }
     }
   }
@@ -142,35 +142,5 @@ public final class GpuOpsCheck {
       }
     }
     return differing;
-  }
-
-  private void choice(CudaBackend card) {
-    for (int vocabulary : new int[] {5, 512, 1001, 128256}) {
-      int rows = 6;
-      float[] logits = OpsInputs.HALVES.random(rows * vocabulary, 3);
-      int[] expected = new int[rows];
-      for (int row = 0; row < rows; row++) {
-        int from = row * vocabulary;
-        expected[row] = 2 + row * (vocabulary - 5) / rows;
-        logits[from + expected[row]] = 60;
-        logits[from + vocabulary - 1] = 60; // an equal one with a higher id
-      }
-      logits[4 * vocabulary + 1] = Float.NaN;
-      expected[4] = -1;
-      Arrays.fill(logits, 5 * vocabulary, 6 * vocabulary, Float.NEGATIVE_INFINITY);
-      expected[5] = 0;
-      Tensor tensor = card.exact(rows, vocabulary, "logits");
-      card.write(tensor, 0, logits, 0, logits.length);
-      IntTensor ids = card.ints(rows, "ids");
-      card.argmax(ids, tensor, rows);
-      int[] got = new int[rows];
-      card.read(ids, got, rows);
-      checked++;
-      if (!Arrays.equals(expected, got)) {
-        failures.add(
-            "argmax of %d: %s, expected %s"
-                .formatted(vocabulary, Arrays.toString(got), Arrays.toString(expected)));
-      }
-    }
   }
 }

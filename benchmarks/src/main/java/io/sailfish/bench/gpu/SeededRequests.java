@@ -13,8 +13,11 @@ final class SeededRequests {
 
   private SeededRequests() {}
 
-  /** Prompts of 20 to 600 tokens, most of them short, and answers of 8 to 48, some up to 160. */
-  static List<GenerationRequest> greedy(int count, int vocabulary) {
+  /**
+   * Prompts of 20 to 600 tokens, most of them short, and answers of 8 to 48, some up to 160; half
+   * of them greedy, the others sampled in several ways.
+   */
+  static List<GenerationRequest> mixed(int count, int vocabulary) {
     Random random = new Random(23);
     int[] shared = random.ints(SHARED, 0, vocabulary).toArray();
     List<GenerationRequest> requests = new ArrayList<>(count);
@@ -24,8 +27,23 @@ final class SeededRequests {
       int[] ids = (i % 3 == 0 ? IntStream.concat(IntStream.of(shared), prompt) : prompt).toArray();
       // Long ones outgrow what was there when they were admitted, so that a small cache runs full.
       int answer = i % 4 == 1 ? 100 + random.nextInt(61) : 8 + random.nextInt(41);
-      requests.add(GenerationRequest.generate(ids, SamplingParams.greedy(answer)));
+      requests.add(GenerationRequest.generate(ids, params(i, answer)));
     }
     return requests;
+  }
+
+  private static SamplingParams params(int i, int answer) {
+    return switch (i % 8) {
+      case 1 -> sampled(answer, 0.8f, 0, 0.95f, 0f, 1f, i);
+      case 3 -> sampled(answer, 1f, 50, 0.9f, 0f, 1.1f, i);
+      case 5 -> sampled(answer, 1.2f, 0, 1f, 0.02f, 1f, i);
+      case 7 -> sampled(answer, 0f, 0, 1f, 0f, 1.2f, i);
+      default -> SamplingParams.greedy(answer);
+    };
+  }
+
+  private static SamplingParams sampled(
+      int answer, float temperature, int topK, float topP, float minP, float penalty, int seed) {
+    return new SamplingParams(answer, temperature, topK, topP, minP, penalty, seed, List.of());
   }
 }

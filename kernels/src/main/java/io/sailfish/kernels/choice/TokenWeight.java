@@ -2,9 +2,9 @@ package io.sailfish.kernels.choice;
 
 /**
  * A token's probability but for the sum: 2^(distance to the largest logit · scale), an integer in
- * units of 2^-40. Integers add up to the same sum in any order, so a card's thousands of threads
- * and a loop have the same total and draw the same token. A vocabulary of 2^20 tokens has a sum
- * below 2^61.
+ * units of 2^-39. Integers add up to the same sum in any order, so a card's thousands of threads
+ * and a loop have the same total and draw the same token. A vocabulary of 2^18 tokens has a sum
+ * below 2^58.
  *
  * <p>The power is computed in fp32 with every rounding and every fused multiply-add spelt out, the
  * same here and in {@code choose_tokens_sm90.cu}: 2^x = 2^n · 2^f with n the nearest integer and
@@ -12,7 +12,7 @@ package io.sailfish.kernels.choice;
  */
 public final class TokenWeight {
   /** The weight of the largest logit. */
-  public static final long ONE = 1L << 40;
+  public static final long ONE = 1L << 39;
 
   /** Base-2 logarithms are not looked at below this, where the weight is 0. */
   private static final float LOWEST = -44f;
@@ -29,6 +29,7 @@ public final class TokenWeight {
 
   private static final int MANTISSA_BITS = 23;
   private static final int BIAS = 127;
+  private static final float LOG2_E = 0x1.715476p+0f;
   private static final double LN_2 = 0.6931471805599453;
 
   private TokenWeight() {}
@@ -42,7 +43,7 @@ public final class TokenWeight {
     return power(x < LOWEST ? LOWEST : x);
   }
 
-  /** 2^x in units of 2^-40 for x in [-44, 0]. */
+  /** 2^x in units of 2^-39 for x in [-44, 0]. */
   static long power(float x) {
     float shifted = x + ROUND;
     float f = x - (shifted - ROUND);
@@ -55,14 +56,26 @@ public final class TokenWeight {
     // The low bits of the shifted value are n, which the exponent takes.
     int bits = Float.floatToRawIntBits(p) + (Float.floatToRawIntBits(shifted) << MANTISSA_BITS);
     long mantissa = bits & (1 << MANTISSA_BITS) - 1 | 1 << MANTISSA_BITS;
-    return mantissa << 40 - MANTISSA_BITS >>> BIAS - (bits >>> MANTISSA_BITS);
+    return mantissa << 39 - MANTISSA_BITS >>> BIAS - (bits >>> MANTISSA_BITS);
   }
 
   /**
-   * Natural-log probability of a token whose row's weights, at scale log2(e), add up to {@code
-   * sum}.
+   * Sum of a row's weights at temperature 1.
+   *
+   * @param best the largest logit, finite
+   */
+  public static long sum(float[] logits, float best) {
+    long sum = 0;
+    for (float logit : logits) {
+      sum += of(logit, best, LOG2_E);
+    }
+    return sum;
+  }
+
+  /**
+   * Natural-log probability of a token whose row's weights at temperature 1 add up to {@code sum}.
    */
   public static double logProbability(float logit, float best, long sum) {
-    return (double) logit - best - (StrictMath.log(sum) - 40 * LN_2);
+    return (double) logit - best - (StrictMath.log(sum) - 39 * LN_2);
   }
 }

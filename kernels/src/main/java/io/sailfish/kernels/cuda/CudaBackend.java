@@ -3,6 +3,7 @@ package io.sailfish.kernels.cuda;
 import io.sailfish.kernels.AttentionShape;
 import io.sailfish.kernels.Backend;
 import io.sailfish.kernels.BackendRequest;
+import io.sailfish.kernels.ChoiceInputs;
 import io.sailfish.kernels.IntTensor;
 import io.sailfish.kernels.KvCache;
 import io.sailfish.kernels.Ops;
@@ -26,9 +27,6 @@ import java.util.Optional;
 public final class CudaBackend implements Backend {
   /** Rows of recorded steps; a batch is filled up to the next of them. */
   private static final int[] STEP_ROWS = {1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256};
-
-  /** Rows of one {@link #argmax}. */
-  private static final int MOST_CHOSEN = 4096;
 
   private static final int PROMPT_CUT = 64;
   private static final float LARGEST_HALF = 65504;
@@ -58,7 +56,7 @@ public final class CudaBackend implements Backend {
   private final CudaWeights weights;
   private final WeightStream streamed;
   private WeightUpload upload;
-  private DeviceBuffer choice;
+  private TokenChoosing choosing;
   private ReadBacks readBacks;
 
   /** Whether a weight is packed with a table, which only the kernels of small tiles multiply. */
@@ -275,7 +273,7 @@ public final class CudaBackend implements Backend {
   public KvCache kvCache(int layers, int numBlocks, int blockTokens, AttentionShape shape) {
     CudaKvCache.check(blockTokens, shape);
     Attention.check(activations, shape, true);
-    long bytes = layers * numBlocks * CudaKvCache.layerBlockBytes(shape);
+    long bytes = numBlocks * CudaKvCache.blockBytes(layers, shape);
     DeviceBuffer buffer = zeroed(bytes, "keys and values");
     return new CudaKvCache(layers, numBlocks, shape, buffer.address());
   }
@@ -283,7 +281,7 @@ public final class CudaBackend implements Backend {
   @Override
   public long kvBlockBytes(int layers, int blockTokens, AttentionShape shape) {
     CudaKvCache.check(blockTokens, shape);
-    return layers * CudaKvCache.layerBlockBytes(shape);
+    return CudaKvCache.blockBytes(layers, shape);
   }
 
   @Override
@@ -325,7 +323,7 @@ public final class CudaBackend implements Backend {
   @Override
   public long stepBytes(AttentionShape shape, int rows, int blockTableStride) {
     return RECORDINGS_BYTES
-        + RowKernels.argmaxBytes(MOST_CHOSEN)
+        + TokenChoosing.BYTES
         + Attention.decodeBytes(shape, rows, blockTableStride);
   }
 
@@ -333,9 +331,14 @@ public final class CudaBackend implements Backend {
   public void reserveSteps(AttentionShape shape, int rows, int blockTableStride) {
     stream();
     attention.reserve(shape, rows, blockTableStride);
-    if (choice == null) {
-      choice = zeroed(RowKernels.argmaxBytes(MOST_CHOSEN), "greedy choice");
+    choosing();
+  }
+
+  private TokenChoosing choosing() {
+    if (choosing == null) {
+      choosing = new TokenChoosing(zeroed(TokenChoosing.BYTES, "greedy choice").address());
     }
+    return choosing;
   }
 
   @Override
@@ -387,32 +390,26 @@ public final class CudaBackend implements Backend {
     Arguments.inRange(op, "count", 0, length - offset, count);
   }
 
-  /** ids[r] = the token with the largest of row r's logits, the lowest of equals; -1 for NaN. */
+  /** Greedy choices of the first rows, none of which ends anything. */
   public void argmax(IntTensor ids, Tensor logits, int rows) {
-    choose(ids, 0, logits, rows);
+    choose(ids, 0, logits, rows, ChoiceInputs.greedy(null));
   }
 
   @Override
-  public void choose(IntTensor ids, int first, Tensor logits, int rows) {
-    CudaTensor own = CudaChecks.exact("choose", "logits", logits, rows, logits.cols());
-    Arguments.inRange("choose", "rows", 1, MOST_CHOSEN, rows);
-    Arguments.inRange("choose", "first", 0, ids.length() - rows, first);
-    long to = ((CudaInts) ids).address() + (long) first * Integer.BYTES;
-    if (choice == null) {
-      choice = zeroed(RowKernels.argmaxBytes(MOST_CHOSEN), "greedy choice");
-    }
-    RowKernels.Logits from = new RowKernels.Logits(own.address(), logits.cols());
-    RowKernels.argmax(stream(), to, from, rows, choice.address(), MOST_CHOSEN);
+  public void choose(IntTensor ids, int first, Tensor logits, int rows, ChoiceInputs how) {
+    choosing().choose(stream(), ids, first, logits, rows, how);
   }
 
   @Override
-  public void takeTokens(IntTensor tokenIds, IntTensor sources, IntTensor chosen, int rows) {
-    RowKernels.takeTokens(
-        stream(),
-        CudaChecks.ints("takeTokens", "tokenIds", tokenIds, rows),
-        CudaChecks.ints("takeTokens", "sources", sources, rows),
-        (CudaInts) chosen,
-        rows);
+  public void takeTokens(
+      StepInputs step, KvCache cache, IntTensor sources, IntTensor chosen, int rows) {
+    TokenChoosing.take(stream(), step, (CudaKvCache) cache, sources, chosen, rows);
+  }
+
+  @Override
+  public void logProbTerms(
+      IntTensor terms, Tensor logits, IntTensor rowIds, IntTensor tokens, int count) {
+    TokenChoosing.logProbTerms(stream(), terms, logits, rowIds, tokens, count);
   }
 
   @Override
@@ -430,7 +427,7 @@ public final class CudaBackend implements Backend {
   /** Makes of a step's inputs those of the next, in which each row goes on with its token. */
   public void advance(StepInputs step, IntTensor ids, int rows) {
     long from = CudaChecks.ints("advance", "ids", ids, rows);
-    RowKernels.advance(stream(), CudaStep.of(step), from, rows);
+    TokenKernels.advance(stream(), CudaStep.of(step), from, rows);
   }
 
   @Override

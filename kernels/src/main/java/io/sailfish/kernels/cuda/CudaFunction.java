@@ -7,7 +7,7 @@ import jcuda.driver.JCudaDriver;
 /** A loaded entry. */
 final class CudaFunction {
   /** What every kernel may use without asking, less what its own variables may take of it. */
-  private static final int DEFAULT_SHARED_BYTES = 40 * 1024;
+  private static final int DEFAULT_SHARED_BYTES = 16 * 1024;
 
   private static final int PORTABLE_CLUSTER = 8;
 

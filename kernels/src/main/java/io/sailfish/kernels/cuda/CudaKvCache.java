@@ -6,8 +6,8 @@ import io.sailfish.kernels.KvCache;
 
 /**
  * Keys and values on the card: layer after layer, each {@code [block][kvHead][key,
- * value][paddedDim/8][16][8]} of the activations' type, the head dim rounded up to 16. Zeroed when
- * made.
+ * value][paddedDim/8][16][8]} of the activations' type, the head dim rounded up to 16; behind them
+ * the history, the id of the token at each slot. Zeroed when made.
  *
  * @param address device address of layer 0
  */
@@ -34,6 +34,11 @@ record CudaKvCache(int layers, int numBlocks, AttentionShape shape, long address
     return (shape.headDim() + 15) / 16 * 16;
   }
 
+  /** Bytes of a block of all layers, its tokens' ids included. */
+  static long blockBytes(int layers, AttentionShape shape) {
+    return layers * layerBlockBytes(shape) + TOKENS * Integer.BYTES;
+  }
+
   /** Bytes of a block of one layer. */
   static long layerBlockBytes(AttentionShape shape) {
     return 2L * shape.kvHeads() * TOKENS * paddedDim(shape) * Short.BYTES;
@@ -47,6 +52,11 @@ record CudaKvCache(int layers, int numBlocks, AttentionShape shape, long address
     return address + layer * layerBytes();
   }
 
+  /** Address of the tokens' ids, {@code [numBlocks][16]}. */
+  long historyAddress() {
+    return layerAddress(layers);
+  }
+
   @Override
   public int blockTokens() {
     return TOKENS;
@@ -54,6 +64,6 @@ record CudaKvCache(int layers, int numBlocks, AttentionShape shape, long address
 
   @Override
   public long blockBytes() {
-    return layers * layerBlockBytes(shape);
+    return blockBytes(layers, shape);
   }
 }

@@ -15,6 +15,7 @@ final class KernelCatalog {
     specs.addAll(DecodeGemm.specs());
     specs.addAll(DenseGemm.specs());
     specs.addAll(RowKernels.specs());
+    specs.addAll(TokenKernels.SPECS);
     specs.addAll(RopeKernels.specs());
     specs.addAll(Attention.specs());
     return specs;

@@ -5,8 +5,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Twins of the kernels that work row by row: embed.cu, rms_norm.cu, add_bias.cu, move_rows.cu,
- * choose.cu. Shapes have been checked by {@link CudaOps}; addresses and counts are checked here.
+ * Twins of the kernels that work row by row: embed.cu, rms_norm.cu, add_bias.cu, move_rows.cu.
+ * Shapes have been checked by {@link CudaOps}; addresses and counts are checked here.
  */
 final class RowKernels {
   private static final int PIECE = 8;
@@ -16,14 +16,6 @@ final class RowKernels {
   private static final int BIAS_THREADS = 256;
   private static final int BIAS_ROWS = 8;
   private static final int BIAS_PIECES = BIAS_THREADS / BIAS_ROWS;
-  private static final int ARGMAX_THREADS = 512;
-
-  /** Most blocks that share a row of logits. */
-  private static final int ARGMAX_BLOCKS = 16;
-
-  /** Blocks of the choice that a card holds at once. */
-  private static final int ARGMAX_RESIDENT = 4;
-
   private static final int COPY_THREADS = 256;
   private static final int COPY_BLOCKS = 8;
 
@@ -77,46 +69,18 @@ final class RowKernels {
   private static final KernelSpec KV_COPY =
       KernelSpec.kernel("move_rows", "kv_copy")
           .out("cache")
+          .out("history")
           .i64("layerPieces")
           .i32("blockPieces")
           .i32("fromBlock")
           .i32("toBlock")
-          .build();
-  private static final KernelSpec ARGMAX =
-      KernelSpec.kernel("choose", "argmax_f32")
-          .out("ids")
-          .in("logits")
-          .out("bests")
-          .out("arrivals")
-          .i32("vocabulary")
-          .build();
-  private static final KernelSpec ADVANCE =
-      KernelSpec.kernel("choose", "advance_rows")
-          .out("tokenIds")
-          .out("positions")
-          .out("slots")
-          .in("ids")
-          .in("rowSequences")
-          .in("blockTables")
-          .i32("stride")
-          .i32("rows")
-          .build();
-
-  private static final KernelSpec TAKE =
-      KernelSpec.kernel("choose", "take_tokens")
-          .out("tokenIds")
-          .in("sources")
-          .in("chosen")
-          .i32("numChosen")
-          .i32("rows")
           .build();
 
   private RowKernels() {}
 
   /** Copies are the same for both types of activations. */
   static List<KernelSpec> specs() {
-    List<KernelSpec> specs =
-        new ArrayList<>(List.of(EMBED, GATHER, GATHER_COLS, KV_COPY, ARGMAX, ADVANCE, TAKE));
+    List<KernelSpec> specs = new ArrayList<>(List.of(EMBED, GATHER, GATHER_COLS, KV_COPY));
     for (TwoByteFloat type : TwoByteFloat.values()) {
       specs.addAll(List.of(normSpec(type, false), normSpec(type, true), biasSpec(type)));
     }
@@ -231,62 +195,10 @@ final class RowKernels {
         KV_COPY,
         LaunchGeometry.of(1, COPY_THREADS).withGrid(cache.layers(), COPY_BLOCKS, 1).overlapping(),
         cache.address(),
+        cache.historyAddress(),
         cache.layerBytes() / 16,
         Math.toIntExact(blockPieces),
         fromBlock,
         toBlock);
-  }
-
-  /** Bytes of {@link #argmax}'s workspace for so many rows, zero before its first use. */
-  static long argmaxBytes(int rows) {
-    return (long) rows * (2 * ARGMAX_BLOCKS * Float.BYTES + Integer.BYTES);
-  }
-
-  /**
-   * @param workspace address of {@link #argmaxBytes} for {@code capacity} rows
-   */
-  static void argmax(
-      CudaStream stream, long ids, Logits logits, int rows, long workspace, int capacity) {
-    Arguments.aligned("argmax", "logits", logits.address(), 16);
-    Arguments.inRange("argmax", "rows", 1, capacity, rows);
-    int resident = ARGMAX_RESIDENT * stream.device().properties().multiprocessors();
-    int blocks = Math.max(2, Math.min(ARGMAX_BLOCKS, resident / rows));
-    stream.launch(
-        ARGMAX,
-        LaunchGeometry.of(1, ARGMAX_THREADS).withGrid(blocks, rows, 1).overlapping(),
-        ids,
-        logits.address(),
-        workspace + (long) capacity * Integer.BYTES,
-        workspace,
-        logits.vocabulary());
-  }
-
-  /** fp32 rows of logits on the card. */
-  record Logits(long address, int vocabulary) {}
-
-  static void takeTokens(
-      CudaStream stream, long tokenIds, long sources, CudaInts chosen, int rows) {
-    stream.launch(
-        TAKE,
-        each((rows - 1) / ROW_THREADS + 1, ROW_THREADS),
-        tokenIds,
-        sources,
-        chosen.address(),
-        chosen.length(),
-        rows);
-  }
-
-  static void advance(CudaStream stream, CudaStep step, long ids, int rows) {
-    stream.launch(
-        ADVANCE,
-        each((rows - 1) / ROW_THREADS + 1, ROW_THREADS),
-        step.tokenIds(),
-        step.positions(),
-        step.slots(),
-        ids,
-        step.rowSequences(),
-        step.blockTables(),
-        step.stride(),
-        rows);
   }
 }

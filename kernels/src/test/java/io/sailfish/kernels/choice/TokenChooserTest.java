@@ -186,7 +186,7 @@ class TokenChooserTest {
       7,
       1 << 30,
       0,
-      1 << 7,
+      1 << 6,
       -2,
       -1,
       3,

@@ -1,5 +1,7 @@
 package io.sailfish.llama.engine;
 
+import io.sailfish.kernels.choice.TokenChoice;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -55,6 +57,17 @@ record BatchPlan(
     Part p = parts.get(part);
     boolean inAnswer = positions[queryStarts[part]] >= p.sequence().promptLength();
     return p.rows() == 1 + p.drafts() && p.continuation() < 0 && inAnswer;
+  }
+
+  /** How the token of each logit row is chosen; greedily where it is only scored. */
+  TokenChoice[] choices() {
+    TokenChoice[] choices = new TokenChoice[logitRows.length];
+    for (Part part : parts) {
+      Sequence sequence = part.sequence();
+      TokenChoice choice = sequence.scores() ? TokenChoice.GREEDY : sequence.choice();
+      Arrays.fill(choices, part.firstLogit(), part.firstLogit() + part.logits(), choice);
+    }
+    return choices;
   }
 
   /** Rows that hold tokens which are only guessed. */

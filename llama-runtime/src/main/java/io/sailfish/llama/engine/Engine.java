@@ -21,8 +21,8 @@ import org.slf4j.LoggerFactory;
  * any thread; one thread owns the device and runs plan, forward, sampling, step after step; a
  * second one makes texts of finished rows and completes their tickets, so that nobody's code runs
  * between two steps. Where the executor runs ahead, a step is queued before the tokens of the one
- * before it are known here, so that a device never waits for this thread: rows that go on greedily
- * take their token on the device, and a row that has ended is noticed one step late.
+ * before it are known here, so that a device never waits for this thread: rows take their tokens on
+ * the device, and a row that has ended is noticed one step late.
  *
  * <p>A failing step fails the rows that run with a {@link RuntimeFailure}; waiting rows go on
  * unless it is FATAL, after which the engine takes no more requests.
@@ -277,7 +277,6 @@ public final class Engine implements AutoCloseable {
       if (part.drafts() > 0 || sequence.scores() && part.logits() > 0) {
         hostDecides = true;
       } else if (part.logits() > 0) {
-        hostDecides |= !sequence.choice().plain();
         sequence.appendUnknown(output.source(part.firstLogit()));
         Row row = rows.get(sequence);
         if (outputs.isLast(row, sequence.length())) {

@@ -1,6 +1,7 @@
 package io.sailfish.llama.engine;
 
 import io.sailfish.kernels.Backend;
+import io.sailfish.kernels.ChoiceInputs;
 import io.sailfish.kernels.IntTensor;
 import io.sailfish.kernels.KvCache;
 import io.sailfish.kernels.StepInputs;
@@ -15,7 +16,7 @@ import io.sailfish.llama.model.ModelConfig;
  * activations and the step inputs, which are allocated once for the largest step.
  *
  * <p>On a backend with operators of their own for prompts a step runs in passes, see {@link
- * StepPass}; the passes of decoding rows are replayed. Each pass leaves its greedy tokens on the
+ * StepPass}; the passes of decoding rows are replayed. Each pass leaves its chosen tokens on the
  * device, where the next step's decoding rows take them, and their copies come back while that step
  * runs.
  */
@@ -32,7 +33,10 @@ final class LlamaExecutor implements StepExecutor {
 
   private final double tokenBytes;
 
-  /** Greedy tokens of the last step, pass after pass; null where a step does not run in passes. */
+  /** Tokens that end an answer; null where there are none. */
+  private final IntTensor ends;
+
+  /** Chosen tokens of the last step, pass after pass; null where a step does not run in passes. */
   private final IntTensor chosen;
 
   LlamaExecutor(ModelConfig model, LlamaWeights weights, Backend backend, EngineConfig config) {
@@ -51,7 +55,14 @@ final class LlamaExecutor implements StepExecutor {
     int parts = sizes.logitRows();
     int stride = replayStride(config.contextBlocks());
     int tableEntries = Math.multiplyExact(parts, stride);
-    this.buffers = new StepBuffers(backend, sizes.rows(), sizes.logitRows(), parts, tableEntries);
+    int mostChosen = backend.separatesPrompts() ? Math.max(parts, mostDecoded) : 0;
+    this.buffers =
+        new StepBuffers(backend, sizes.rows(), sizes.logitRows(), parts, tableEntries, mostChosen);
+    int[] stops = config.stopIds().stream().mapToInt(Integer::intValue).sorted().toArray();
+    this.ends = stops.length == 0 ? null : backend.ints(stops.length, "tokens that end answers");
+    if (ends != null) {
+      backend.write(ends, stops, stops.length);
+    }
     // One pass of decoding rows with its padding, prompts, and passes of rows computed again.
     this.chosen =
         backend.separatesPrompts()
@@ -127,9 +138,11 @@ final class LlamaExecutor implements StepExecutor {
       if (pass.kind() == StepPass.Kind.PROMPT) {
         buffers.upload(plan, pass, rows);
         int wanted = pass.logits().length;
+        ChoiceInputs how = choice(plan, pass, wanted, step);
+        backend.takeTokens(step, cache, null, chosen, rows);
         Tensor output = llama.forward(step, rows, wanted);
         if (wanted > 0) {
-          backend.choose(chosen, first, output, wanted);
+          backend.choose(chosen, first, output, wanted, how);
         }
         logits.inOrder(pass, output);
         continue;
@@ -137,12 +150,17 @@ final class LlamaExecutor implements StepExecutor {
       logits.keep(llama.decodeLogits()); // the pass writes over what an earlier one left
       if (pass.kind() == StepPass.Kind.AGAIN) {
         buffers.upload(plan, pass, rows);
-        backend.choose(chosen, first, llama.decode(step, rows, true), rows);
+        ChoiceInputs how = choice(plan, pass, rows, step);
+        backend.takeTokens(step, cache, null, chosen, rows);
+        backend.choose(chosen, first, llama.decode(step, rows, true), rows, how);
         logits.byPlace(pass, llama.decodeLogits(), rows);
       } else {
         int filled = backend.replayRows(rows);
         buffers.upload(plan, pass, filled);
-        replay(step, new DecodeShape(filled, step.blockTableStride(), first, pass.isDrafted()));
+        ChoiceInputs how = choice(plan, pass, filled, step);
+        int stride = step.blockTableStride();
+        boolean greedy = how.choices() == null;
+        replay(step, how, new DecodeShape(filled, stride, first, pass.isDrafted(), greedy));
         logits.byPlace(pass, llama.decodeLogits(), filled);
       }
     }
@@ -150,19 +168,27 @@ final class LlamaExecutor implements StepExecutor {
     return logits;
   }
 
-  private void replay(StepInputs step, DecodeShape shape) {
+  private ChoiceInputs choice(BatchPlan plan, StepPass pass, int rows, StepInputs step) {
+    IntTensor choices = buffers.choices(plan, pass, rows);
+    boolean gathered = pass.kind() == StepPass.Kind.PROMPT;
+    IntTensor rowIds = gathered ? step.logitRows() : null;
+    return new ChoiceInputs(ends, choices, null, rowIds, step, cache);
+  }
+
+  private void replay(StepInputs step, ChoiceInputs how, DecodeShape shape) {
     int rows = shape.rows();
     backend.replay(
         shape,
         () -> {
-          backend.takeTokens(step.tokenIds(), buffers.sources(), chosen, rows);
+          backend.takeTokens(step, cache, buffers.sources(), chosen, rows);
           Tensor logits = llama.decode(step, rows, shape.drafted());
-          backend.choose(chosen, shape.firstChosen(), logits, rows);
+          backend.choose(chosen, shape.firstChosen(), logits, rows, how);
         });
   }
 
   /** What recorded decode steps differ in. */
-  private record DecodeShape(int rows, int blockTableStride, int firstChosen, boolean drafted) {}
+  private record DecodeShape(
+      int rows, int blockTableStride, int firstChosen, boolean drafted, boolean greedy) {}
 
   /**
    * Entries of a block table: few different numbers, so that few recordings serve all lengths. Up

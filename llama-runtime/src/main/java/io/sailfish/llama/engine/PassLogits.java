@@ -1,17 +1,18 @@
 package io.sailfish.llama.engine;
 
 import io.sailfish.kernels.Backend;
+import io.sailfish.kernels.ChoiceInputs;
 import io.sailfish.kernels.IntTensor;
 import io.sailfish.kernels.Tensor;
 
-/** Where each of a step's logit rows and greedy tokens is after several passes. */
+/** Where each of a step's logit rows and chosen tokens is after several passes. */
 final class PassLogits implements StepExecutor.Logits {
   private final Backend backend;
   private final int vocabulary;
   private final Tensor[] tensors;
   private final int[] places;
 
-  /** Place of each logit row's greedy token among those of the step. */
+  /** Place of each logit row's token among those of the step. */
   private final int[] choices;
 
   /** Rows whose logits themselves are wanted. */
@@ -35,13 +36,12 @@ final class PassLogits implements StepExecutor.Logits {
     kept = new float[rows][];
     for (BatchPlan.Part part : plan.parts()) {
       for (int i = 0; i < part.logits(); i++) {
-        Sequence sequence = part.sequence();
-        wanted[part.firstLogit() + i] = sequence.scores() || !sequence.choice().plain();
+        wanted[part.firstLogit() + i] = part.sequence().scores();
       }
     }
   }
 
-  /** Greedy tokens that the passes so far have left. */
+  /** Tokens that the passes so far have left. */
   int chosen() {
     return chosen;
   }
@@ -104,7 +104,8 @@ final class PassLogits implements StepExecutor.Logits {
   @Override
   public int token(int index) {
     await();
-    return ids[choices[index]];
+    int id = ids[choices[index]];
+    return id < 0 ? id : id & ~ChoiceInputs.ENDS;
   }
 
   @Override

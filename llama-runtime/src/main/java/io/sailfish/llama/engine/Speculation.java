@@ -49,6 +49,9 @@ final class Speculation {
    */
   boolean pays(Scheduler scheduler, Map<Sequence, Row> rows) {
     List<Guess> guesses = guesses(scheduler, rows);
+    if (config.drafting() == Drafting.ALWAYS) {
+      return !guesses.isEmpty(); // what there is to guess shows with the newest tokens
+    }
     return Arrays.stream(lengths(guesses, scheduler)).anyMatch(length -> length > 0);
   }
 

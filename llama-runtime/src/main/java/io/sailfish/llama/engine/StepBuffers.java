@@ -3,6 +3,7 @@ package io.sailfish.llama.engine;
 import io.sailfish.kernels.Backend;
 import io.sailfish.kernels.IntTensor;
 import io.sailfish.kernels.StepInputs;
+import io.sailfish.kernels.choice.TokenChoice;
 import java.util.Arrays;
 
 /** A step's inputs in backend memory, allocated once for the largest step. */
@@ -18,15 +19,21 @@ final class StepBuffers {
   private final IntTensor queryStarts;
   private final IntTensor blockTables;
   private final IntTensor logitRows;
+  private final IntTensor choices;
+
+  /** What is in {@link #choices}: rows of a batch are chosen alike step after step. */
+  private int[] written = {};
 
   /**
    * @param rows rows of the largest step
    * @param logits most logit rows
    * @param parts most parts of a step
    * @param tableEntries entries of all block tables together
+   * @param chosen most rows that tokens are chosen for at once; 0 where the host does
    */
-  StepBuffers(Backend backend, int rows, int logits, int parts, int tableEntries) {
+  StepBuffers(Backend backend, int rows, int logits, int parts, int tableEntries, int chosen) {
     this.backend = backend;
+    this.choices = backend.ints(chosen * TokenChoice.PACKED, "how tokens are chosen");
     this.tokenIds = backend.ints(rows, "token ids");
     this.sources = backend.ints(rows, "where tokens come from");
     this.positions = backend.ints(rows, "positions");
@@ -82,6 +89,31 @@ final class StepBuffers {
     write(slots, pick(plan.slots(), pass, count, PADDING));
     write(rowSequences, pick(plan.rowSequences(), pass, count, 0));
     write(logitRows, pass.logitPlaces());
+  }
+
+  /**
+   * How the tokens of a pass are chosen, {@code [count, TokenChoice.PACKED]}; null when all are
+   * greedy.
+   */
+  IntTensor choices(BatchPlan plan, StepPass pass, int count) {
+    TokenChoice[] ofLogits = plan.choices();
+    int[] packed = new int[count * TokenChoice.PACKED];
+    boolean plain = true;
+    for (int i = 0; i < pass.logits().length; i++) {
+      TokenChoice choice = ofLogits[pass.logits()[i]];
+      int place = pass.kind() == StepPass.Kind.PROMPT ? i : pass.logitPlaces()[i];
+      choice.pack(-1, packed, place * TokenChoice.PACKED);
+      plain &= choice.plain();
+    }
+    if (plain) {
+      return null;
+    }
+    if (written.length < packed.length
+        || !Arrays.equals(written, 0, packed.length, packed, 0, packed.length)) {
+      write(choices, packed);
+      written = packed;
+    }
+    return choices;
   }
 
   private static int[] pick(int[] values, StepPass pass, int count, int padding) {

@@ -15,8 +15,8 @@ interface StepExecutor extends AutoCloseable {
 
   /**
    * Whether {@link #execute} only queues a step, and the next one may be queued before this one's
-   * greedy tokens are known: its plan then names their {@link Logits#source}. Such an executor
-   * {@link #separatesPrompts}, since tokens that nobody knows cannot be found as a prefix.
+   * tokens are known: its plan then names their {@link Logits#source}. Such an executor {@link
+   * #separatesPrompts}, since tokens that nobody knows cannot be found as a prefix.
    */
   default boolean runsAhead() {
     return false;
@@ -43,14 +43,14 @@ interface StepExecutor extends AutoCloseable {
   void close();
 
   /**
-   * The logits of the plan's logit rows. They can be read until the next step is queued, greedy
-   * tokens until the next but one is.
+   * The logits of the plan's logit rows. They can be read until the next step is queued, tokens
+   * until the next but one is.
    */
   interface Logits {
     /** Waits until the step is done. */
     default void await() {}
 
-    /** How the next step's plan names the greedy token of row {@code index}. */
+    /** How the next step's plan names the token of row {@code index}. */
     default int source(int index) {
       return index;
     }

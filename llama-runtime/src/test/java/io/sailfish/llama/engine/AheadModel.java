@@ -1,16 +1,22 @@
 package io.sailfish.llama.engine;
 
+import io.sailfish.kernels.choice.TokenChoice;
 import io.sailfish.kernels.choice.TokenChooser;
 import java.util.Arrays;
+import java.util.Set;
 
 /**
- * A {@link FakeModel} as a device that is a step ahead of the host: greedy tokens stay with it
- * until the next step takes them, and it bears no third step before the first has been looked at.
+ * A {@link FakeModel} as a device that is a step ahead of the host: it chooses tokens, which stay
+ * with it until the next step takes them; a row whose answer has ended is padding then. It bears no
+ * third step before the first has been looked at.
  */
 final class AheadModel implements StepExecutor {
   private final FakeModel model;
 
-  /** Greedy tokens of the step before; the logit row i's is at {@code chosen.length - 1 - i}. */
+  private final Set<Integer> ends;
+  private final TokenChooser chooser = new TokenChooser(FakeModel.VOCABULARY);
+
+  /** Tokens of the step before; the logit row i's is at {@code chosen.length - 1 - i}. */
   private int[] chosen = new int[0];
 
   private Outputs last;
@@ -19,8 +25,9 @@ final class AheadModel implements StepExecutor {
   /** Tokens that were taken before the host knew them. */
   int takenAhead;
 
-  AheadModel(FakeModel model) {
+  AheadModel(FakeModel model, Set<Integer> ends) {
     this.model = model;
+    this.ends = ends;
   }
 
   @Override
@@ -44,6 +51,8 @@ final class AheadModel implements StepExecutor {
       throw new AssertionError("three steps under way");
     }
     int[] tokens = plan.tokenIds().clone();
+    int[] positions = plan.positions().clone();
+    int[] slots = plan.slots().clone();
     for (int row = 0; row < tokens.length; row++) {
       int source = plan.sources()[row];
       if (source >= 0 == (tokens[row] != Sequence.UNKNOWN)) {
@@ -52,9 +61,13 @@ final class AheadModel implements StepExecutor {
       if (source >= 0) {
         tokens[row] = Math.max(0, chosen[source]);
         takenAhead++;
+        if (ends.contains(chosen[source])) {
+          tokens[row] = 0;
+          positions[row] = slots[row] = -1;
+        }
       }
     }
-    Outputs outputs = outputs(withTokens(plan, tokens));
+    Outputs outputs = outputs(withRows(plan, tokens, positions, slots));
     chosen = outputs.tokens;
     lastButOne = last;
     last = outputs;
@@ -70,12 +83,12 @@ final class AheadModel implements StepExecutor {
     }
   }
 
-  private static BatchPlan withTokens(BatchPlan p, int[] tokens) {
+  private static BatchPlan withRows(BatchPlan p, int[] tokens, int[] positions, int[] slots) {
     return new BatchPlan(
         tokens,
         p.sources(),
-        p.positions(),
-        p.slots(),
+        positions,
+        slots,
         p.rowSequences(),
         p.queryStarts(),
         p.blockTables(),
@@ -102,13 +115,17 @@ final class AheadModel implements StepExecutor {
       this.tokens = new int[rows];
       this.hosts = new boolean[rows];
       for (BatchPlan.Part part : plan.parts()) {
-        boolean plain = !part.sequence().scores() && part.sequence().choice().plain();
-        Arrays.fill(hosts, part.firstLogit(), part.firstLogit() + part.logits(), !plain);
+        boolean scores = part.sequence().scores();
+        Arrays.fill(hosts, part.firstLogit(), part.firstLogit() + part.logits(), scores);
       }
+      TokenChoice[] choices = plan.choices();
       float[] scratch = new float[vocabulary()];
       for (int i = 0; i < rows; i++) {
         logits.read(i, scratch);
-        tokens[source(i)] = TokenChooser.best(scratch);
+        int[] seen = model.seen(plan, plan.logitRows()[i]);
+        boolean padding = seen.length == 0;
+        tokens[source(i)] =
+            padding ? 0 : chooser.choose(scratch, choices[i], seen, seen.length, null);
       }
     }
 

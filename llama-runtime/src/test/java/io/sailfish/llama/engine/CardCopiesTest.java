@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import io.sailfish.kernels.choice.TokenChoice;
 import io.sailfish.kernels.cuda.CudaAvailability;
 import io.sailfish.kernels.cuda.CudaBackend;
 import io.sailfish.kernels.cuda.CudaDevice;
@@ -12,6 +13,7 @@ import io.sailfish.llama.Golden;
 import io.sailfish.llama.checkpoint.Checkpoint;
 import io.sailfish.llama.checkpoint.Checkpoints;
 import io.sailfish.llama.model.LlamaWeights;
+import java.util.List;
 import java.util.Set;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Tag;
@@ -24,11 +26,27 @@ class CardCopiesTest {
   private static final int ROWS = 16;
   private static final int TOKENS = 40;
 
+  /** Bytes that say how the rows of a step are chosen. */
+  private static final long CHOICES = ROWS * TokenChoice.PACKED * Integer.BYTES;
+
   /** Integer tensors of a pass (StepBuffers), and the block tables of the step. */
   private static final int INPUTS = 7;
 
   @Test
   void aGreedyStepTakesItsInputsThereAndItsTokensBack() {
+    assertCopies(SamplingParams.greedy(TOKENS), 0);
+  }
+
+  /** How rows are chosen goes there when it changes: for the prompts, then for the answers. */
+  @Test
+  void aSampledStepTakesNoLogitsBackEither() {
+    assertCopies(new SamplingParams(TOKENS, 0.8f, 20, 0.9f, 0f, 1.1f, 3, List.of()), 2 * ROWS);
+  }
+
+  /**
+   * @param choices copies that say how rows are chosen, at most
+   */
+  private static void assertCopies(SamplingParams params, int choices) {
     CudaAvailability availability = CudaDevice.availability();
     assumeTrue(availability.available(), availability.reason());
     CudaBackend backend = CudaBackend.open(0);
@@ -56,11 +74,7 @@ class CardCopiesTest {
     EngineMetrics metrics;
     try (Engine engine = Engine.start(executor, new LetterTokenizer(), config)) {
       IntStream.range(0, ROWS)
-          .mapToObj(
-              i ->
-                  engine.submit(
-                      GenerationRequest.generate(
-                          new int[] {i, 1, 2, 3}, SamplingParams.greedy(TOKENS))))
+          .mapToObj(i -> engine.submit(GenerationRequest.generate(new int[] {i, 1, 2, 3}, params)))
           .toList()
           .forEach(Ticket::join);
       metrics = engine.metrics();
@@ -70,8 +84,9 @@ class CardCopiesTest {
     assertEquals(metrics.steps(), copies.out(), "one copy back a step");
     assertTrue(copies.outBytes() <= metrics.steps() * 2 * ROWS * Integer.BYTES, copies::toString);
     // A step with prompts and answers has two passes.
-    assertTrue(copies.in() <= 2L * INPUTS * metrics.steps(), copies::toString);
+    assertTrue(copies.in() <= 2L * INPUTS * metrics.steps() + choices, copies::toString);
     int inputs = Integer.BYTES * (INPUTS * ROWS * 4 + ROWS * 2 * CONTEXT);
-    assertTrue(copies.inBytes() <= metrics.steps() * (long) inputs, copies::toString);
+    assertTrue(
+        copies.inBytes() <= metrics.steps() * (long) inputs + choices * CHOICES, copies::toString);
   }
 }

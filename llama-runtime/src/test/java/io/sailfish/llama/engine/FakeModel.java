@@ -120,11 +120,25 @@ final class FakeModel implements StepExecutor {
   private void write(BatchPlan plan) {
     Set<Integer> written = new HashSet<>();
     for (int row = 0; row < plan.rows(); row++) {
+      if (plan.slots()[row] == NOTHING) {
+        continue; // padding
+      }
       if (!written.add(plan.slots()[row])) {
         throw new AssertionError("two rows of a step write slot " + plan.slots()[row]);
       }
       slots[plan.slots()[row]] = plan.tokenIds()[row];
     }
+  }
+
+  /** The tokens that a row sees, as they are in the cache. */
+  int[] seen(BatchPlan plan, int row) {
+    int sequence = plan.rowSequences()[row];
+    int[] seen = new int[plan.positions()[row] + 1];
+    for (int position = 0; position < seen.length; position++) {
+      int block = plan.blockTables()[sequence * plan.blockTableStride() + position / blockTokens];
+      seen[position] = slots[block * blockTokens + position % blockTokens];
+    }
+    return seen;
   }
 
   private float[] read(BatchPlan plan, int row) {
@@ -134,9 +148,8 @@ final class FakeModel implements StepExecutor {
     }
     long hash = 17;
     int token = NOTHING;
-    for (int position = 0; position <= plan.positions()[row]; position++) {
-      int block = plan.blockTables()[sequence * plan.blockTableStride() + position / blockTokens];
-      token = slots[block * blockTokens + position % blockTokens];
+    for (int seen : seen(plan, row)) {
+      token = seen;
       hash = fold(hash, token);
     }
     float[] logits = logits(hash, token, surprise);

@@ -181,12 +181,13 @@ class SameAnswerTest {
         requests.add(GenerationRequest.generate(prompt, SamplingParams.greedy(most)));
       } else if (i % 3 == 1) {
         int topK = i % 2 * 20;
+        float minP = i % 4 == 1 ? 0.02f : 0f;
         float temperature = i % 2 == 0 ? 0.3f : 1.2f; // some repeat themselves, so that drafts help
         float penalty = i % 2 == 0 ? 1f : 1.1f;
         requests.add(
             GenerationRequest.generate(
                 prompt,
-                new SamplingParams(most, temperature, topK, 0.9f, 0f, penalty, i, List.of())));
+                new SamplingParams(most, temperature, topK, 0.9f, minP, penalty, i, List.of())));
       } else {
         requests.add(
             GenerationRequest.score(

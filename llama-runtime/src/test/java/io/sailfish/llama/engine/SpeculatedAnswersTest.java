@@ -38,7 +38,7 @@ class SpeculatedAnswersTest {
     Totals totals =
         randomWorkloads(
             model -> {
-              models.add(new AheadModel(model));
+              models.add(new AheadModel(model, Set.of(EngineTest.STOP)));
               return models.get(models.size() - 1);
             },
             Drafting.ALWAYS,
@@ -51,7 +51,7 @@ class SpeculatedAnswersTest {
   @Test
   void soTheyDoWhereOnlyWhatPaysIsDrafted() {
     randomWorkloads(model -> model, Drafting.ON, 150);
-    randomWorkloads(AheadModel::new, Drafting.ON, 150);
+    randomWorkloads(model -> new AheadModel(model, Set.of(EngineTest.STOP)), Drafting.ON, 150);
   }
 
   private record Totals(long drafted, long accepted, long preempted) {
