@@ -103,7 +103,7 @@ public final class CpuBackend implements Backend {
 
   /** Name of the layout that weights of a format get here, lower case; for docs/formats.md. */
   public static String layoutOf(QuantFormat format) {
-    return PanelLayout.of(format).kind().name().toLowerCase(Locale.ROOT);
+    return PanelLayout.of(format, format.blockLength()).kind().name().toLowerCase(Locale.ROOT);
   }
 
   /** For {@link io.sailfish.kernels.Backends}. */

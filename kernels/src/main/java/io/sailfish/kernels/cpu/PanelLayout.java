@@ -8,21 +8,24 @@ import java.nio.ByteOrder;
 /**
  * How a format lies in a panel: {@link #COLUMNS} outputs side by side, so that one vector load
  * holds the same input k of neighbouring outputs. A panel is a run of units; a unit is one block of
- * the format for each of the columns, the same number of bits as in the checkpoint:
+ * the format for each of the columns, or in planes some blocks, the same number of bits as in the
+ * checkpoint:
  *
  * <pre>
  * FLOAT       k:  word c                    = weight of column c
  * HALF, BFLOAT k: word c (c &lt; 16)          = column c low half, column c + 16 high half
- * BYTE        16 words of scales as HALF, then 8 groups of 32 words: group g, word c, byte j
- *             = code of input 4g+j of column c
- * NIBBLE      16 words of scales as HALF, then 4 groups of 32 words: group g, word c, nibble j
- *             = code of input 8g+j of column c
- * NIBBLE_MIN  32 words (word c: d low half, m high half), then 4 groups as NIBBLE
+ * BYTE        for each block 16 words of scales as HALF, then the codes, plus 128, in 4 planes of n
+ *             = 8 · blocks inputs: i-th 32 words, word c, byte p = input p · n + i of column c
+ * NIBBLE      the same with nibbles, so 8 planes of 4 · blocks inputs
+ * NIBBLE_MIN  for each block 32 words (word c: d low half, m high half), then planes as NIBBLE
  * WORDS       blocks word by word: word i of column c is word c of group i. Where a block is no
  *             whole number of words, its odd half goes before as 16 words of HALF, an odd byte as
  *             8 words (byte c of them is column c's)
  * ENCODED     the 32 blocks as the checkpoint has them; decoded by the codec, so every format works
  * </pre>
+ *
+ * <p>Planes, because a loop over neighbouring inputs then finds its codes at one place in the words
+ * and most of its scales in registers.
  *
  * @param kind the arrangement
  * @param format what the checkpoint holds
@@ -35,8 +38,14 @@ record PanelLayout(Kind kind, QuantFormat format, int unitInner, int unitWords) 
 
   private static final int HALF_COLUMNS = COLUMNS / 2;
 
-  /** Words of scales before the codes of a BYTE or NIBBLE unit. */
+  /** Words that the halves of a panel's columns take. */
   static final int SCALE_WORDS = HALF_COLUMNS;
+
+  /** Floats that decoding needs for scales: d and m of each column and of 17 sub-blocks. */
+  static final int SCALE_FLOATS = 17 * 2 * COLUMNS;
+
+  /** Most blocks of a unit in planes: its words are to stay in the first-level cache. */
+  private static final int MOST_BLOCKS = 24;
 
   enum Kind {
     FLOAT,
@@ -49,18 +58,38 @@ record PanelLayout(Kind kind, QuantFormat format, int unitInner, int unitWords) 
     ENCODED
   }
 
-  /** The fastest layout that there is for a format. */
-  static PanelLayout of(QuantFormat format) {
+  /** The fastest layout that there is for {@code cols} inputs of a format. */
+  static PanelLayout of(QuantFormat format, int cols) {
     return switch (format) {
       case F32 -> new PanelLayout(Kind.FLOAT, format, 1, COLUMNS);
       case F16 -> new PanelLayout(Kind.HALF, format, 1, HALF_COLUMNS);
       case BF16 -> new PanelLayout(Kind.BFLOAT, format, 1, HALF_COLUMNS);
-      case Q8_0 -> new PanelLayout(Kind.BYTE, format, 32, SCALE_WORDS + 8 * COLUMNS);
-      case Q4_0 -> new PanelLayout(Kind.NIBBLE, format, 32, SCALE_WORDS + 4 * COLUMNS);
-      case Q4_1 -> new PanelLayout(Kind.NIBBLE_MIN, format, 32, COLUMNS + 4 * COLUMNS);
+      case Q8_0 -> planes(Kind.BYTE, format, cols);
+      case Q4_0 -> planes(Kind.NIBBLE, format, cols);
+      case Q4_1 -> planes(Kind.NIBBLE_MIN, format, cols);
       case Q5_0, Q5_1, IQ4_NL, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, U2, U3, U4, U8, NF4, FP4 ->
           new PanelLayout(Kind.WORDS, format, format.blockLength(), encodedWords(format));
     };
+  }
+
+  /** Units of as many blocks as give the longest runs of inputs of one block and one plane. */
+  private static PanelLayout planes(Kind kind, QuantFormat format, int cols) {
+    int planes = kind == Kind.BYTE ? 4 : 8;
+    int best = 1;
+    for (int blocks = 1; blocks <= MOST_BLOCKS; blocks++) {
+      boolean fits = cols / format.blockLength() % blocks == 0;
+      if (fits && best * runs(blocks, planes) < blocks * runs(best, planes)) {
+        best = blocks;
+      }
+    }
+    int inner = best * format.blockLength();
+    return new PanelLayout(kind, format, inner, best * encodedWords(format));
+  }
+
+  /** Runs of inputs of one block and one plane in a unit: both begin anew at common divisors. */
+  private static int runs(int blocks, int planes) {
+    int common = Math.min(planes, Integer.lowestOneBit(blocks));
+    return blocks + planes - common;
   }
 
   /** The layout that needs nothing but a codec. */
@@ -72,42 +101,97 @@ record PanelLayout(Kind kind, QuantFormat format, int unitInner, int unitWords) 
     return COLUMNS * format.blockBytes() / 4;
   }
 
-  /** Floats that decoding a unit needs for scales: d and m of each column and sub-block. */
-  int scaleFloats() {
-    return 2 * COLUMNS * (format.blockLength() > 32 ? 17 : 1);
+  /** Whether the codes lie in planes. */
+  boolean inPlanes() {
+    return kind == Kind.BYTE || kind == Kind.NIBBLE || kind == Kind.NIBBLE_MIN;
   }
 
-  /** First word of the codes in a unit. */
-  int codeWords() {
+  /** Bits of a code in planes. */
+  int bits() {
+    return kind == Kind.BYTE ? 8 : 4;
+  }
+
+  /** Inputs of a plane. */
+  int planeInner() {
+    return unitInner / (32 / bits());
+  }
+
+  /** Words of a block's scales, which stand before the codes of a unit in planes. */
+  int scaleWords() {
     return kind == Kind.NIBBLE_MIN ? COLUMNS : SCALE_WORDS;
+  }
+
+  /** First word of the codes of a unit in planes. */
+  int codeWords() {
+    return unitBlocks() * scaleWords();
+  }
+
+  private int unitBlocks() {
+    return unitInner / format.blockLength();
+  }
+
+  /** Words of one block of all columns. */
+  int blockWords() {
+    return unitWords / unitBlocks();
+  }
+
+  /** Bytes of one column's unit in the checkpoint. */
+  int unitBytes() {
+    return unitBlocks() * format.blockBytes();
   }
 
   /**
    * Packs one unit of one column.
    *
-   * @param src the encoded row's block, little endian, at byte {@code at}
+   * @param src the encoded row's blocks, little endian, from byte {@code at} on
    * @param words the unit's words start at {@code to}, zero where nothing is packed
    */
-  void packBlock(ByteBuffer src, int at, int column, int[] words, int to) {
+  void packUnit(ByteBuffer src, int at, int column, int[] words, int to) {
     switch (kind) {
       case FLOAT -> words[to + column] = src.getInt(at);
       case HALF, BFLOAT -> putHalf(words, to, column, src.getShort(at));
-      case BYTE -> {
-        putHalf(words, to, column, src.getShort(at));
-        for (int g = 0; g < 8; g++) {
-          words[to + SCALE_WORDS + g * COLUMNS + column] = src.getInt(at + 2 + 4 * g);
-        }
-      }
-      case NIBBLE -> {
-        putHalf(words, to, column, src.getShort(at));
-        packNibbles(src, at + 2, words, to + SCALE_WORDS + column);
-      }
-      case NIBBLE_MIN -> {
-        words[to + column] = src.getInt(at);
-        packNibbles(src, at + 4, words, to + COLUMNS + column);
-      }
+      case BYTE, NIBBLE, NIBBLE_MIN -> packPlanes(src, at, column, words, to);
       case WORDS -> packWords(src, at, column, words, to);
       case ENCODED -> packBytes(src, at, column, words, to);
+    }
+  }
+
+  private void packPlanes(ByteBuffer src, int at, int column, int[] words, int to) {
+    int codes = to + codeWords() + column;
+    for (int block = 0; block < unitBlocks(); block++) {
+      int from = at + block * format.blockBytes();
+      int scales = to + block * scaleWords();
+      if (kind == Kind.NIBBLE_MIN) {
+        words[scales + column] = src.getInt(from);
+      } else {
+        putHalf(words, scales, column, src.getShort(from));
+      }
+      int first = from + format.blockBytes() - 4 * bits();
+      if (kind == Kind.BYTE) {
+        packCodes(src, first, 0, 0x80, words, codes, 32 * block, 32);
+      } else {
+        packCodes(src, first, 0, 0, words, codes, 32 * block, 16);
+        packCodes(src, first, 4, 0, words, codes, 32 * block + 16, 16);
+      }
+    }
+  }
+
+  /**
+   * The lowest bits of so many bytes, moved down and with {@code flip} in them, from input k on.
+   */
+  private void packCodes(
+      ByteBuffer src, int at, int down, int flip, int[] words, int codes, int k, int count) {
+    int mask = (1 << bits()) - 1;
+    int inner = planeInner();
+    int plane = k / inner * bits();
+    int row = k % inner;
+    for (int i = 0; i < count; i++) {
+      words[codes + row * COLUMNS] |= (src.get(at + i) >>> down & mask ^ flip) << plane;
+      row++;
+      if (row == inner) {
+        row = 0;
+        plane += bits();
+      }
     }
   }
 
@@ -160,22 +244,6 @@ record PanelLayout(Kind kind, QuantFormat format, int unitInner, int unitWords) 
     words[to + column % HALF_COLUMNS] |= (half & 0xFFFF) << shift;
   }
 
-  private static void packNibbles(ByteBuffer src, int at, int[] words, int to) {
-    for (int i = 0; i < 2; i++) {
-      long bytes = src.getLong(at + 8 * i);
-      words[to + i * COLUMNS] = compress(bytes);
-      words[to + (i + 2) * COLUMNS] = compress(bytes >>> 4);
-    }
-  }
-
-  /** The low nibbles of eight bytes, side by side. */
-  private static int compress(long bytes) {
-    long b = bytes & 0x0F0F0F0F0F0F0F0FL;
-    b = (b | b >>> 4) & 0x00FF00FF00FF00FFL;
-    b = (b | b >>> 8) & 0x0000FFFF0000FFFFL;
-    return (int) (b | b >>> 16);
-  }
-
   private void packBytes(ByteBuffer src, int at, int column, int[] words, int to) {
     int first = column * format.blockBytes();
     for (int i = 0; i < format.blockBytes(); i++) {
@@ -186,13 +254,8 @@ record PanelLayout(Kind kind, QuantFormat format, int unitInner, int unitWords) 
 
   /** Whether the scales of a packed unit are all finite, so that fast decoding may assume it. */
   boolean scalesFinite(int[] words, int at) {
-    int scaleWords =
-        switch (kind) {
-          case BYTE, NIBBLE -> SCALE_WORDS;
-          case NIBBLE_MIN -> COLUMNS;
-          default -> 0;
-        };
-    for (int i = 0; i < scaleWords; i++) {
+    int scales = inPlanes() ? codeWords() : 0;
+    for (int i = 0; i < scales; i++) {
       int word = words[at + i];
       if ((word & 0x7C00) == 0x7C00 || (word & 0x7C000000) == 0x7C000000) {
         return false;
@@ -202,25 +265,30 @@ record PanelLayout(Kind kind, QuantFormat format, int unitInner, int unitWords) 
   }
 
   /**
-   * Decodes one column of a unit to {@code unitInner} floats, {@code stride} apart: what the
-   * vectors must give, bit for bit.
+   * Decodes a stretch of one column to floats, {@code stride} apart: what the vectors must give,
+   * bit for bit.
    */
-  void decodeColumn(int[] words, int at, int column, float[] dst, int to, int stride) {
+  void decodeColumn(PanelPiece piece, int column, float[] dst, int to, int stride) {
+    for (int done = 0; done < piece.inner; ) {
+      int k = piece.from + done;
+      int at = piece.at + k / unitInner * unitWords;
+      int first = k % unitInner;
+      int count = Math.min(unitInner - first, piece.inner - done);
+      if (inPlanes()) {
+        decodePlanes(piece.words, at, column, first, count, dst, to + done * stride, stride);
+      } else {
+        decodeUnit(piece.words, at, column, dst, to + done * stride, stride);
+      }
+      done += count;
+    }
+  }
+
+  private void decodeUnit(int[] words, int at, int column, float[] dst, int to, int stride) {
     switch (kind) {
       case FLOAT -> dst[to] = Float.intBitsToFloat(words[at + column]);
       case HALF -> dst[to] = HalfFloat.toFloat(half(words, at, column));
       case BFLOAT -> dst[to] = Float.intBitsToFloat(half(words, at, column) << 16);
-      case BYTE -> decodeBytes(words, at, column, dst, to, stride);
-      case NIBBLE -> {
-        float d = HalfFloat.toFloat(half(words, at, column));
-        decodeNibbles(words, at + SCALE_WORDS + column, d, -8 * d, dst, to, stride);
-      }
-      case NIBBLE_MIN -> {
-        float d = HalfFloat.toFloat(words[at + column]);
-        float m = HalfFloat.toFloat(words[at + column] >>> 16);
-        decodeNibbles(words, at + COLUMNS + column, d, m, dst, to, stride);
-      }
-      case WORDS, ENCODED -> decodeBlock(words, at, column, dst, to, stride);
+      default -> decodeBlock(words, at, column, dst, to, stride);
     }
   }
 
@@ -228,22 +296,29 @@ record PanelLayout(Kind kind, QuantFormat format, int unitInner, int unitWords) 
     return words[at + column % HALF_COLUMNS] >>> (column < HALF_COLUMNS ? 0 : 16);
   }
 
-  private static void decodeBytes(
-      int[] words, int at, int column, float[] dst, int to, int stride) {
-    float d = HalfFloat.toFloat(half(words, at, column));
-    for (int k = 0; k < 32; k++) {
-      int word = words[at + SCALE_WORDS + k / 4 * COLUMNS + column];
-      dst[to + k * stride] = d * (byte) (word >>> k % 4 * 8);
+  /** d·q has 19 significant bits at most, so the sum is the only rounding, as in an FMA. */
+  private void decodePlanes(
+      int[] words, int at, int column, int first, int count, float[] dst, int to, int stride) {
+    int codes = at + codeWords() + column;
+    int inner = planeInner();
+    float d = 0;
+    float m = 0;
+    for (int i = 0; i < count; i++) {
+      int k = first + i;
+      if (i == 0 || k % format.blockLength() == 0) {
+        int scales = at + k / format.blockLength() * scaleWords();
+        boolean minima = kind == Kind.NIBBLE_MIN;
+        d = HalfFloat.toFloat(minima ? words[scales + column] : half(words, scales, column));
+        m = minima ? HalfFloat.toFloat(words[scales + column] >>> 16) : zero() * d;
+      }
+      int code = words[codes + k % inner * COLUMNS] >>> k / inner * bits() & (1 << bits()) - 1;
+      dst[to + i * stride] = d * code + m;
     }
   }
 
-  /** d·q has 15 significant bits at most, so the sum is the only rounding, as in an FMA. */
-  private static void decodeNibbles(
-      int[] words, int at, float d, float m, float[] dst, int to, int stride) {
-    for (int k = 0; k < 32; k++) {
-      int word = words[at + k / 8 * COLUMNS];
-      dst[to + k * stride] = d * (word >>> k % 8 * 4 & 15) + m;
-    }
+  /** What a code of BYTE or NIBBLE stands for when it is zero. */
+  float zero() {
+    return kind == Kind.BYTE ? -128 : -8;
   }
 
   private void decodeBlock(int[] words, int at, int column, float[] dst, int to, int stride) {

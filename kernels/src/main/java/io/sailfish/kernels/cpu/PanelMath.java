@@ -17,13 +17,11 @@ interface PanelMath {
   String describe();
 
   /**
-   * w[wAt + k · 32 + c] = weight of input k, column c of {@code units} units, the first at {@code
-   * at}.
+   * w[k · 32 + c] = weight of input k, column c of a piece.
    *
-   * @param scales scratch, {@link PanelLayout#scaleFloats()} a unit
+   * @param scales scratch, {@link PanelLayout#SCALE_FLOATS}
    */
-  void decode(
-      PanelLayout layout, int[] words, int at, int units, float[] scales, float[] w, int wAt);
+  void decode(PanelPiece piece, float[] scales, Block w);
 
   /**
    * Goes on with the chain tile[r, c] = fma(x[r, k], w[k, c], tile[r, c]) over ascending k. {@code
@@ -43,8 +41,17 @@ interface PanelMath {
   /** Turns of {@link Ahead#some} in a product of so many rows. */
   int groups(int rows);
 
-  /** The same for one row, whose factors stand one behind the other. */
-  void multiplyRow(float[] tile, Block x, Block w, int inner);
+  /** Whether one row's product takes its weights as they are packed, without scratch for them. */
+  boolean fuses(PanelLayout layout);
+
+  /**
+   * The same for one row, whose factors stand one behind the other, and a piece of a panel.
+   *
+   * @param scales scratch, {@link PanelLayout#SCALE_FLOATS}
+   * @param w scratch for the weights, unless {@link #fuses}
+   * @param ahead weights to fetch meanwhile, in a turn for each block, or in two
+   */
+  void multiplyRow(float[] tile, Block x, PanelPiece piece, float[] scales, Block w, Ahead ahead);
 
   /** Sum of squares of {@code count} floats, in {@link #PARTIAL_SUMS} chains. */
   float sumOfSquares(float[] x, int at, int count);

@@ -1,6 +1,7 @@
 package io.sailfish.kernels.cpu;
 
 import io.sailfish.kernels.WeightSource;
+import io.sailfish.kernels.format.QuantFormat;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
@@ -20,7 +21,7 @@ final class PanelPacker {
     List<PanelRun> runs = new ArrayList<>();
     int firstRow = 0;
     for (WeightSource part : parts) {
-      runs.add(packRun(part, PanelLayout.of(part.format()), firstRow));
+      runs.add(packRun(part, PanelLayout.of(part.format(), part.cols()), firstRow));
       firstRow += part.rows();
     }
     return new PanelWeight(name, parts.get(0).cols(), runs);
@@ -66,16 +67,15 @@ final class PanelPacker {
     int width = Math.min(PanelLayout.COLUMNS, part.rows() - first);
     part.readRows(first, width, scratch.encoded().clear());
     int rowBytes = Math.toIntExact(part.format().rowBytes(part.cols()));
-    int blockBytes = part.format().blockBytes();
     int[] words = scratch.words();
     Arrays.fill(words, 0);
     for (int unit = 0; unit < run.units(); unit++) {
       int to = unit * layout.unitWords();
       boolean finite = true;
       for (int c = 0; c < width; c++) {
-        int at = c * rowBytes + unit * blockBytes;
-        layout.packBlock(scratch.encoded(), at, c, words, to);
-        finite &= part.format().codec().scalesFinite(scratch.encoded(), at);
+        int at = c * rowBytes + unit * layout.unitBytes();
+        layout.packUnit(scratch.encoded(), at, c, words, to);
+        finite &= scalesFinite(part.format(), scratch.encoded(), at, at + layout.unitBytes());
       }
       if (!finite || !layout.scalesFinite(words, to)) {
         throw new IllegalArgumentException(
@@ -83,6 +83,14 @@ final class PanelPacker {
                 .formatted(part.name(), first, first + width - 1));
       }
     }
-    System.arraycopy(words, 0, run.words(panel), run.at(panel, 0), words.length);
+    System.arraycopy(words, 0, run.words(panel), run.at(panel), words.length);
+  }
+
+  private static boolean scalesFinite(QuantFormat format, ByteBuffer encoded, int from, int to) {
+    boolean finite = true;
+    for (int at = from; at < to; at += format.blockBytes()) {
+      finite &= format.codec().scalesFinite(encoded, at);
+    }
+    return finite;
   }
 }

@@ -32,7 +32,8 @@ final class PanelProduct {
   record Tile(PanelWeight weight, int panel, int firstRow, int rows) {}
 
   private static final class Scratch {
-    float[] scales = new float[0];
+    final float[] scales = new float[PanelLayout.SCALE_FLOATS];
+    final PanelPiece piece = new PanelPiece();
     final PanelMath.Block x = new PanelMath.Block();
     final PanelMath.Block w = new PanelMath.Block();
     final Ahead ahead = new Ahead();
@@ -118,24 +119,24 @@ final class PanelProduct {
     Scratch own = scratch[worker];
     PanelWeight w = tile.weight();
     PanelLayout layout = w.layout(panel);
-    int units = w.cols() / layout.unitInner();
-    int step = Math.max(1, CHUNK_INNER / layout.unitInner());
-    own.scales = sized(own.scales, step * layout.scaleFloats());
-    Arrays.fill(out, 0, RowBlocks.padded(tile.rows()) * COLUMNS, 0);
-    int[] words = w.words(panel);
+    PanelPiece piece = own.piece.on(layout, w.words(panel), w.at(panel));
     own.w.on(weights, ALIGNED + worker * WEIGHTS, COLUMNS);
-    for (int unit = 0; unit < units; unit += step) {
-      int count = Math.min(step, units - unit);
-      int k = unit * layout.unitInner();
-      int inner = count * layout.unitInner();
-      math.decode(layout, words, w.at(panel, unit), count, own.scales, weights, own.w.at);
-      int next = w.at(panel, unit + count);
+    Arrays.fill(out, 0, RowBlocks.padded(tile.rows()) * COLUMNS, 0);
+    boolean fused = tile.rows() == 1 && math.fuses(layout);
+    int block = layout.format().blockLength();
+    int step = fused ? layout.unitInner() : Math.max(1, CHUNK_INNER / block) * block;
+    for (int k = 0; k < w.cols(); k += step) {
+      int inner = Math.min(step, w.cols() - k);
+      piece.move(k, inner);
+      int turns = tile.rows() > 1 ? math.groups(tile.rows()) : fused ? inner / block : 2;
+      int next = k + Math.max(step, layout.unitInner());
+      int count = step / block * layout.blockWords();
+      own.ahead.on(piece.words, piece.at + next / block * layout.blockWords(), count, turns);
       if (tile.rows() == 1) {
-        own.ahead.on(words, next, step * layout.unitWords(), 1);
-        own.ahead.some();
-        math.multiplyRow(out, own.x.on(rows, tile.firstRow() * w.cols() + k, 0), own.w, inner);
+        own.x.on(rows, tile.firstRow() * w.cols() + k, 0);
+        math.multiplyRow(out, own.x, piece, own.scales, own.w, own.ahead);
       } else {
-        own.ahead.on(words, next, step * layout.unitWords(), math.groups(tile.rows()));
+        math.decode(piece, own.scales, own.w);
         own.x.on(blocks.data(), blocks.at(tile.firstRow(), k), RowBlocks.ROWS * w.cols());
         math.multiplyGroups(out, own.x, own.w, tile.rows(), inner, own.ahead);
       }

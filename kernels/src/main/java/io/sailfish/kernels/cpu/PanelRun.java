@@ -22,9 +22,9 @@ record PanelRun(
     return arrays[panel];
   }
 
-  /** Index in {@link #words} of a unit of a panel. */
-  int at(int panel, int unit) {
-    return starts[panel] + unit * layout.unitWords();
+  /** Index in {@link #words} of a panel's first word. */
+  int at(int panel) {
+    return starts[panel];
   }
 
   long bytes() {

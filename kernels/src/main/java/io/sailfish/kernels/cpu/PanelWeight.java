@@ -79,10 +79,10 @@ final class PanelWeight implements CpuWeight {
     return runs[run].words(panel - firstPanelOfRun[run]);
   }
 
-  /** Index in {@link #words} of a panel's unit. */
-  int at(int panel, int unit) {
+  /** Index in {@link #words} of a panel's first word. */
+  int at(int panel) {
     int run = runOfPanel[panel];
-    return runs[run].at(panel - firstPanelOfRun[run], unit);
+    return runs[run].at(panel - firstPanelOfRun[run]);
   }
 
   @Override
@@ -94,14 +94,11 @@ final class PanelWeight implements CpuWeight {
     while (runs[run].firstRow() > row) {
       run--;
     }
-    PanelLayout layout = runs[run].layout();
     int panel = (row - runs[run].firstRow()) / PanelLayout.COLUMNS;
     int column = (row - runs[run].firstRow()) % PanelLayout.COLUMNS;
-    int[] words = runs[run].words(panel);
-    for (int unit = 0; unit < runs[run].units(); unit++) {
-      int at = runs[run].at(panel, unit);
-      layout.decodeColumn(words, at, column, dst, dstOffset + unit * layout.unitInner(), 1);
-    }
+    PanelPiece whole = new PanelPiece();
+    whole.on(runs[run].layout(), runs[run].words(panel), runs[run].at(panel)).move(0, cols);
+    whole.layout.decodeColumn(whole, column, dst, dstOffset, 1);
   }
 
   @Override

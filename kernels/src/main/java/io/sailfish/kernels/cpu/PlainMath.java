@@ -16,14 +16,10 @@ final class PlainMath implements PanelMath {
   }
 
   @Override
-  public void decode(
-      PanelLayout layout, int[] words, int at, int units, float[] scales, float[] w, int wAt) {
+  public void decode(PanelPiece piece, float[] scales, Block w) {
     int columns = PanelLayout.COLUMNS;
-    for (int unit = 0; unit < units; unit++) {
-      int to = wAt + unit * layout.unitInner() * columns;
-      for (int c = 0; c < columns; c++) {
-        layout.decodeColumn(words, at + unit * layout.unitWords(), c, w, to + c, columns);
-      }
+    for (int c = 0; c < columns; c++) {
+      piece.layout.decodeColumn(piece, c, w.data, w.at + c, columns);
     }
   }
 
@@ -55,8 +51,15 @@ final class PlainMath implements PanelMath {
   }
 
   @Override
-  public void multiplyRow(float[] tile, Block x, Block w, int inner) {
-    multiplyRow(tile, 0, x.data, x.at, 1, w, inner);
+  public boolean fuses(PanelLayout layout) {
+    return false;
+  }
+
+  @Override
+  public void multiplyRow(
+      float[] tile, Block x, PanelPiece piece, float[] scales, Block w, Ahead ahead) {
+    decode(piece, scales, w);
+    multiplyRow(tile, 0, x.data, x.at, 1, w, piece.inner);
   }
 
   private static void multiplyRow(

@@ -2,9 +2,7 @@ package io.sailfish.kernels.cpu;
 
 import static jdk.incubator.vector.VectorOperators.ASHR;
 import static jdk.incubator.vector.VectorOperators.EQ;
-import static jdk.incubator.vector.VectorOperators.I2F;
 import static jdk.incubator.vector.VectorOperators.LSHL;
-import static jdk.incubator.vector.VectorOperators.LSHR;
 import static jdk.incubator.vector.VectorOperators.OR;
 
 import jdk.incubator.vector.FloatVector;
@@ -73,22 +71,6 @@ final class VectorDecode {
     }
   }
 
-  /** Scales of {@code units} units: for each, d of its 32 columns, then as many m. */
-  static void scales(PanelLayout layout, int[] words, int at, int units, float[] scales) {
-    for (int unit = 0; unit < units; unit++) {
-      int from = at + unit * layout.unitWords();
-      int to = unit * SCALES;
-      switch (layout.kind()) {
-        case NIBBLE_MIN -> scalesAndMinima(words, from, scales, to);
-        case NIBBLE -> {
-          pairedScales(words, from, scales, to);
-          minimaOfScales(scales, to);
-        }
-        default -> pairedScales(words, from, scales, to);
-      }
-    }
-  }
-
   /** d[at + c] of 16 words of halves, those of columns 16 to 31 in the upper half. */
   static void pairedScales(int[] words, int from, float[] d, int at) {
     for (int c = 0; c < COLUMNS / 2; c += LANES) {
@@ -108,55 +90,6 @@ final class VectorDecode {
       IntVector high = pair.lanewise(ASHR, 3).and(HALF_MASK);
       low.reinterpretAsFloats().mul(REBIAS).intoArray(d, at + c);
       high.reinterpretAsFloats().mul(REBIAS).intoArray(d, at + COLUMNS + c);
-    }
-  }
-
-  private static void minimaOfScales(float[] d, int at) {
-    for (int c = 0; c < COLUMNS; c += LANES) {
-      FloatVector.fromArray(F, d, at + c).mul(-8f).intoArray(d, at + COLUMNS + c);
-    }
-  }
-
-  /**
-   * Codes of nibble units: {@code words} from {@code codes} on hold 4 groups of 32 words, the next
-   * unit's {@code unitWords} further. A product of scale and code is exact, so a separate addition
-   * rounds as a fused one would, and leaves m in its register.
-   */
-  static void nibbles(
-      int[] words, int codes, int unitWords, int units, float[] scales, float[] w, int wAt) {
-    for (int unit = 0; unit < units; unit++) {
-      for (int c = 0; c < COLUMNS; c += LANES) {
-        FloatVector d = FloatVector.fromArray(F, scales, unit * SCALES + c);
-        FloatVector m = FloatVector.fromArray(F, scales, unit * SCALES + COLUMNS + c);
-        for (int g = 0; g < 4; g++) {
-          IntVector q = IntVector.fromArray(I, words, codes + unit * unitWords + g * COLUMNS + c);
-          int to = wAt + (unit * 32 + g * 8) * COLUMNS + c;
-          for (int j = 0; j < 8; j++) {
-            FloatVector code = (FloatVector) q.and(15).convert(I2F, 0);
-            code.mul(d).add(m).intoArray(w, to + j * COLUMNS);
-            q = q.lanewise(LSHR, 4);
-          }
-        }
-      }
-    }
-  }
-
-  /** Codes of byte units: 8 groups of 32 words each. */
-  static void bytes(
-      int[] words, int codes, int unitWords, int units, float[] scales, float[] w, int wAt) {
-    for (int unit = 0; unit < units; unit++) {
-      for (int c = 0; c < COLUMNS; c += LANES) {
-        FloatVector d = FloatVector.fromArray(F, scales, unit * SCALES + c);
-        for (int g = 0; g < 8; g++) {
-          IntVector q = IntVector.fromArray(I, words, codes + unit * unitWords + g * COLUMNS + c);
-          int to = wAt + (unit * 32 + g * 4) * COLUMNS + c;
-          for (int j = 0; j < 4; j++) {
-            IntVector code = q.lanewise(LSHL, 24).lanewise(ASHR, 24);
-            ((FloatVector) code.convert(I2F, 0)).mul(d).intoArray(w, to + j * COLUMNS);
-            q = q.lanewise(LSHR, 8);
-          }
-        }
-      }
     }
   }
 }

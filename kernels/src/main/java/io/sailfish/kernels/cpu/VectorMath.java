@@ -23,46 +23,32 @@ final class VectorMath implements PanelMath {
   }
 
   @Override
-  public void decode(
-      PanelLayout layout, int[] words, int at, int units, float[] scales, float[] w, int wAt) {
-    int codes = at + layout.codeWords();
-    int unitWords = layout.unitWords();
+  public void decode(PanelPiece piece, float[] scales, Block w) {
+    PanelLayout layout = piece.layout;
+    int at = piece.at + piece.from / layout.unitInner() * layout.unitWords();
     switch (layout.kind()) {
-      case FLOAT -> VectorDecode.floats(words, at, units * COLUMNS, w, wAt);
-      case HALF -> VectorDecode.halves(words, at, units, w, wAt);
-      case BFLOAT -> VectorDecode.brainFloats(words, at, units, w, wAt);
-      case BYTE -> {
-        VectorDecode.scales(layout, words, at, units, scales);
-        VectorDecode.bytes(words, codes, unitWords, units, scales, w, wAt);
+      case FLOAT -> VectorDecode.floats(piece.words, at, piece.inner * COLUMNS, w.data, w.at);
+      case HALF -> VectorDecode.halves(piece.words, at, piece.inner, w.data, w.at);
+      case BFLOAT -> VectorDecode.brainFloats(piece.words, at, piece.inner, w.data, w.at);
+      case BYTE, NIBBLE, NIBBLE_MIN -> VectorPlanes.decode(piece, scales, w.data, w.at);
+      case WORDS -> decodeWords(piece, at, scales, w);
+      case ENCODED -> {
+        for (int c = 0; c < COLUMNS; c++) {
+          layout.decodeColumn(piece, c, w.data, w.at + c, COLUMNS);
+        }
       }
-      case NIBBLE, NIBBLE_MIN -> {
-        VectorDecode.scales(layout, words, at, units, scales);
-        VectorDecode.nibbles(words, codes, unitWords, units, scales, w, wAt);
-      }
-      case WORDS -> decodeWords(layout, words, at, units, scales, w, wAt);
-      case ENCODED -> decodeEncoded(layout, words, at, units, w, wAt);
     }
   }
 
-  private static void decodeWords(
-      PanelLayout layout, int[] words, int at, int units, float[] scales, float[] w, int wAt) {
-    for (int unit = 0; unit < units; unit++) {
+  private static void decodeWords(PanelPiece piece, int at, float[] scales, Block w) {
+    PanelLayout layout = piece.layout;
+    for (int unit = 0; unit < piece.inner / layout.unitInner(); unit++) {
       int from = at + unit * layout.unitWords();
-      int to = wAt + unit * layout.unitInner() * COLUMNS;
+      int to = w.at + unit * layout.unitInner() * COLUMNS;
       if (layout.unitInner() == 32) {
-        VectorBlocks.decode(layout.format(), words, from, scales, w, to);
+        VectorBlocks.decode(layout.format(), piece.words, from, scales, w.data, to);
       } else {
-        VectorSuperBlocks.decode(layout.format(), words, from, scales, w, to);
-      }
-    }
-  }
-
-  private static void decodeEncoded(
-      PanelLayout layout, int[] words, int at, int units, float[] w, int wAt) {
-    for (int unit = 0; unit < units; unit++) {
-      int to = wAt + unit * layout.unitInner() * COLUMNS;
-      for (int c = 0; c < COLUMNS; c++) {
-        layout.decodeColumn(words, at + unit * layout.unitWords(), c, w, to + c, COLUMNS);
+        VectorSuperBlocks.decode(layout.format(), piece.words, from, scales, w.data, to);
       }
     }
   }
@@ -98,15 +84,28 @@ final class VectorMath implements PanelMath {
   }
 
   @Override
-  public void multiplyRow(float[] tile, Block x, Block w, int inner) {
+  public boolean fuses(PanelLayout layout) {
+    return layout.inPlanes();
+  }
+
+  @Override
+  public void multiplyRow(
+      float[] tile, Block x, PanelPiece piece, float[] scales, Block w, Ahead ahead) {
+    if (fuses(piece.layout)) {
+      VectorPlanes.multiplyRow(tile, x.data, x.at, piece, scales, ahead);
+      return;
+    }
+    ahead.some();
+    decode(piece, scales, w);
+    ahead.some();
     for (int c = 0; c < COLUMNS; c += 4 * LANES) {
-      for (int k = 0; k < inner; k += VectorProduct.MOST_INNER) {
-        int piece = Math.min(inner - k, VectorProduct.MOST_INNER);
+      for (int k = 0; k < piece.inner; k += VectorProduct.MOST_INNER) {
+        int count = Math.min(piece.inner - k, VectorProduct.MOST_INNER);
         int from = w.at + k * COLUMNS + c;
         if (c + 4 * LANES <= COLUMNS) {
-          VectorProduct.rowByFour(tile, c, x.data, x.at + k, w.data, from, piece);
+          VectorProduct.rowByFour(tile, c, x.data, x.at + k, w.data, from, count);
         } else {
-          VectorProduct.rowByTwo(tile, c, x.data, x.at + k, w.data, from, piece);
+          VectorProduct.rowByTwo(tile, c, x.data, x.at + k, w.data, from, count);
         }
       }
     }

@@ -17,12 +17,13 @@ class PanelLayoutTest {
   @EnumSource
   void decodesWhatTheCodecDecodes(QuantFormat format) {
     int rows = 45;
-    int cols = 3 * format.blockLength();
+    int cols = 18 * format.blockLength();
     EncodedSource source = new EncodedSource("w", format, rows, cols, 5);
     float[] expected = new float[cols];
     float[] got = new float[cols];
     try (Parallel parallel = new Parallel(2)) {
-      for (PanelLayout layout : List.of(PanelLayout.of(format), PanelLayout.encoded(format))) {
+      for (PanelLayout layout :
+          List.of(PanelLayout.of(format, cols), PanelLayout.encoded(format))) {
         PanelRun run = new PanelPacker(parallel).packRun(source, layout, 0);
         PanelWeight weight = new PanelWeight("w", cols, List.of(run));
         for (int row = 0; row < rows; row++) {
@@ -46,43 +47,81 @@ class PanelLayoutTest {
     int inner = 40;
     EncodedSource source = new EncodedSource("w", format, 32, inner, 5);
     new Random(8).nextBytes(source.bytes());
-    PanelLayout layout = PanelLayout.of(format);
-    int[] words;
-    try (Parallel parallel = new Parallel(1)) {
-      words =
-          new PanelPacker(parallel).packRun(source, layout, 0).words(0); // alone in its array, at 0
-    }
+    PanelPiece piece = whole(source, PanelLayout.of(format, inner));
     float[] expected = new float[inner * 32];
     float[] got = new float[inner * 32];
-    new PlainMath("test").decode(layout, words, 0, inner, new float[0], expected, 0);
-    new VectorMath().decode(layout, words, 0, inner, new float[0], got, 0);
+    new PlainMath("test").decode(piece, new float[0], block(expected));
+    new VectorMath().decode(piece, new float[0], block(got));
     assertArrayEquals(expected, got);
   }
 
-  /** Codes and scales of any value, more than an encoder would write; the codec's bits. */
+  /**
+   * Codes and scales of any value, more than an encoder would write; the codec's bits, whatever
+   * pieces a row of so many blocks is decoded in.
+   */
   @ParameterizedTest
   @EnumSource
   void vectorsDecodeWhatTheCodecDecodes(QuantFormat format) {
-    int units = 3;
-    int cols = units * format.blockLength();
-    EncodedSource source = new EncodedSource("w", format, 32, cols, 5);
-    fillFinite(format, source.bytes());
-    PanelLayout layout = PanelLayout.of(format);
-    int[] words;
-    try (Parallel parallel = new Parallel(1)) {
-      words = new PanelPacker(parallel).packRun(source, layout, 0).words(0);
-    }
-    float[] got = new float[cols * 32];
-    float[] scales = new float[units * layout.scaleFloats()];
-    new VectorMath().decode(layout, words, 0, units, scales, got, 0);
-    float[] expected = new float[cols];
-    for (int c = 0; c < 32; c++) {
-      int at = c * (int) format.rowBytes(cols);
-      format.codec().decode(ByteBuffer.wrap(source.bytes()), at, expected, 0, cols);
-      for (int k = 0; k < cols; k++) {
-        assertEquals(expected[k] + 0f, got[k * 32 + c] + 0f, "input " + k + " column " + c);
+    for (int blocks : new int[] {1, 2, 3, 8, 18, 35}) {
+      int cols = blocks * format.blockLength();
+      EncodedSource source = new EncodedSource("w", format, 32, cols, 5);
+      fillFinite(format, source.bytes());
+      PanelPiece piece = whole(source, PanelLayout.of(format, cols));
+      float[] got = new float[cols * 32];
+      float[] scales = new float[PanelLayout.SCALE_FLOATS];
+      PanelMath.Block to = block(got);
+      for (int k = 0; k < cols; k += piece.inner) {
+        piece.move(k, Math.min(3 * format.blockLength(), cols - k));
+        to.at = k * 32;
+        new VectorMath().decode(piece, scales, to);
+      }
+      float[] expected = new float[cols];
+      for (int c = 0; c < 32; c++) {
+        int at = c * (int) format.rowBytes(cols);
+        format.codec().decode(ByteBuffer.wrap(source.bytes()), at, expected, 0, cols);
+        for (int k = 0; k < cols; k++) {
+          assertEquals(expected[k] + 0f, got[k * 32 + c] + 0f, "input " + k + " column " + c);
+        }
       }
     }
+  }
+
+  /** One row's product takes weights as they are packed, or decoded: the same bits. */
+  @ParameterizedTest
+  @EnumSource
+  void oneRowGetsTheBitsOfDecodedWeights(QuantFormat format) {
+    for (int blocks : new int[] {1, 2, 3, 8, 18, 35}) {
+      int cols = blocks * format.blockLength();
+      EncodedSource source = new EncodedSource("w", format, 32, cols, 5);
+      fillFinite(format, source.bytes());
+      PanelPiece piece = whole(source, PanelLayout.of(format, cols));
+      float[] x = new float[cols];
+      Random random = new Random(3);
+      for (int k = 0; k < cols; k++) {
+        x[k] = random.nextFloat() - 0.5f;
+      }
+      float[] expected = new float[32];
+      float[] got = new float[32];
+      float[] scales = new float[PanelLayout.SCALE_FLOATS];
+      PanelMath.Block row = new PanelMath.Block().on(x, 0, 0);
+      Ahead ahead = new Ahead();
+      new PlainMath("test")
+          .multiplyRow(expected, row, piece, scales, block(new float[cols * 32]), ahead);
+      new VectorMath().multiplyRow(got, row, piece, scales, block(new float[cols * 32]), ahead);
+      assertArrayEquals(expected, got, format + " of " + blocks + " blocks");
+    }
+  }
+
+  /** All of the one panel of a weight. */
+  private static PanelPiece whole(EncodedSource source, PanelLayout layout) {
+    try (Parallel parallel = new Parallel(1)) {
+      PanelRun run = new PanelPacker(parallel).packRun(source, layout, 0);
+      return new PanelPiece().on(layout, run.words(0), run.at(0)).move(0, source.cols());
+    }
+  }
+
+  private static PanelMath.Block block(float[] data) {
+    return new PanelMath.Block().on(data, 0, 32);
   }
 
   private static void fillFinite(QuantFormat format, byte[] bytes) {
