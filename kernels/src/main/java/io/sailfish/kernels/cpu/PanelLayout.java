@@ -44,9 +44,6 @@ record PanelLayout(Kind kind, QuantFormat format, int unitInner, int unitWords) 
   /** Floats that decoding needs for scales: d and m of each column and of 17 sub-blocks. */
   static final int SCALE_FLOATS = 17 * 2 * COLUMNS;
 
-  /** Most blocks of a unit in planes: its words are to stay in the first-level cache. */
-  private static final int MOST_BLOCKS = 24;
-
   enum Kind {
     FLOAT,
     HALF,
@@ -72,24 +69,10 @@ record PanelLayout(Kind kind, QuantFormat format, int unitInner, int unitWords) 
     };
   }
 
-  /** Units of as many blocks as give the longest runs of inputs of one block and one plane. */
   private static PanelLayout planes(Kind kind, QuantFormat format, int cols) {
-    int planes = kind == Kind.BYTE ? 4 : 8;
-    int best = 1;
-    for (int blocks = 1; blocks <= MOST_BLOCKS; blocks++) {
-      boolean fits = cols / format.blockLength() % blocks == 0;
-      if (fits && best * runs(blocks, planes) < blocks * runs(best, planes)) {
-        best = blocks;
-      }
-    }
-    int inner = best * format.blockLength();
-    return new PanelLayout(kind, format, inner, best * encodedWords(format));
-  }
-
-  /** Runs of inputs of one block and one plane in a unit: both begin anew at common divisors. */
-  private static int runs(int blocks, int planes) {
-    int common = Math.min(planes, Integer.lowestOneBit(blocks));
-    return blocks + planes - common;
+    int blocks = Planes.blocks(cols / format.blockLength(), kind == Kind.BYTE ? 4 : 8);
+    int inner = blocks * format.blockLength();
+    return new PanelLayout(kind, format, inner, blocks * encodedWords(format));
   }
 
   /** The layout that needs nothing but a codec. */
@@ -126,7 +109,8 @@ record PanelLayout(Kind kind, QuantFormat format, int unitInner, int unitWords) 
     return unitBlocks() * scaleWords();
   }
 
-  private int unitBlocks() {
+  /** Blocks of a unit. */
+  int unitBlocks() {
     return unitInner / format.blockLength();
   }
 
@@ -150,48 +134,9 @@ record PanelLayout(Kind kind, QuantFormat format, int unitInner, int unitWords) 
     switch (kind) {
       case FLOAT -> words[to + column] = src.getInt(at);
       case HALF, BFLOAT -> putHalf(words, to, column, src.getShort(at));
-      case BYTE, NIBBLE, NIBBLE_MIN -> packPlanes(src, at, column, words, to);
+      case BYTE, NIBBLE, NIBBLE_MIN -> Planes.pack(this, src, at, column, words, to);
       case WORDS -> packWords(src, at, column, words, to);
       case ENCODED -> packBytes(src, at, column, words, to);
-    }
-  }
-
-  private void packPlanes(ByteBuffer src, int at, int column, int[] words, int to) {
-    int codes = to + codeWords() + column;
-    for (int block = 0; block < unitBlocks(); block++) {
-      int from = at + block * format.blockBytes();
-      int scales = to + block * scaleWords();
-      if (kind == Kind.NIBBLE_MIN) {
-        words[scales + column] = src.getInt(from);
-      } else {
-        putHalf(words, scales, column, src.getShort(from));
-      }
-      int first = from + format.blockBytes() - 4 * bits();
-      if (kind == Kind.BYTE) {
-        packCodes(src, first, 0, 0x80, words, codes, 32 * block, 32);
-      } else {
-        packCodes(src, first, 0, 0, words, codes, 32 * block, 16);
-        packCodes(src, first, 4, 0, words, codes, 32 * block + 16, 16);
-      }
-    }
-  }
-
-  /**
-   * The lowest bits of so many bytes, moved down and with {@code flip} in them, from input k on.
-   */
-  private void packCodes(
-      ByteBuffer src, int at, int down, int flip, int[] words, int codes, int k, int count) {
-    int mask = (1 << bits()) - 1;
-    int inner = planeInner();
-    int plane = k / inner * bits();
-    int row = k % inner;
-    for (int i = 0; i < count; i++) {
-      words[codes + row * COLUMNS] |= (src.get(at + i) >>> down & mask ^ flip) << plane;
-      row++;
-      if (row == inner) {
-        row = 0;
-        plane += bits();
-      }
     }
   }
 
@@ -239,7 +184,8 @@ record PanelLayout(Kind kind, QuantFormat format, int unitInner, int unitWords) 
     }
   }
 
-  private static void putHalf(int[] words, int to, int column, short half) {
+  /** Puts the half of a column, those of columns 16 to 31 in the upper half of a word. */
+  static void putHalf(int[] words, int to, int column, short half) {
     int shift = column < HALF_COLUMNS ? 0 : 16;
     words[to + column % HALF_COLUMNS] |= (half & 0xFFFF) << shift;
   }
@@ -275,7 +221,7 @@ record PanelLayout(Kind kind, QuantFormat format, int unitInner, int unitWords) 
       int first = k % unitInner;
       int count = Math.min(unitInner - first, piece.inner - done);
       if (inPlanes()) {
-        decodePlanes(piece.words, at, column, first, count, dst, to + done * stride, stride);
+        Planes.decode(this, piece.words, at, column, first, count, dst, to + done * stride, stride);
       } else {
         decodeUnit(piece.words, at, column, dst, to + done * stride, stride);
       }
@@ -292,28 +238,9 @@ record PanelLayout(Kind kind, QuantFormat format, int unitInner, int unitWords) 
     }
   }
 
-  private static int half(int[] words, int at, int column) {
+  /** The half that {@link #putHalf} put, in the lower half. */
+  static int half(int[] words, int at, int column) {
     return words[at + column % HALF_COLUMNS] >>> (column < HALF_COLUMNS ? 0 : 16);
-  }
-
-  /** d·q has 19 significant bits at most, so the sum is the only rounding, as in an FMA. */
-  private void decodePlanes(
-      int[] words, int at, int column, int first, int count, float[] dst, int to, int stride) {
-    int codes = at + codeWords() + column;
-    int inner = planeInner();
-    float d = 0;
-    float m = 0;
-    for (int i = 0; i < count; i++) {
-      int k = first + i;
-      if (i == 0 || k % format.blockLength() == 0) {
-        int scales = at + k / format.blockLength() * scaleWords();
-        boolean minima = kind == Kind.NIBBLE_MIN;
-        d = HalfFloat.toFloat(minima ? words[scales + column] : half(words, scales, column));
-        m = minima ? HalfFloat.toFloat(words[scales + column] >>> 16) : zero() * d;
-      }
-      int code = words[codes + k % inner * COLUMNS] >>> k / inner * bits() & (1 << bits()) - 1;
-      dst[to + i * stride] = d * code + m;
-    }
   }
 
   /** What a code of BYTE or NIBBLE stands for when it is zero. */
