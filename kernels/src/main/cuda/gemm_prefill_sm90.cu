@@ -9,23 +9,25 @@
 //   scaleBf16: scales are bf16, else fp16. zeroKind: 0 symmetric, 1 zero point, 2 offset (the `zeros` entries).
 //   scaleExponent (symmetric fp16 entries): the largest e <= 30 with max |scale| * 2^e <= 65504. Columns whose scales all lie below 2^-9 of the
 //   largest lose accuracy. Infinite and NaN activations give NaN or infinity, as the product would.
-//   partials: splitTiles * parts * 65536 bytes, arrivals: splitTiles * 2 ints, zero before the first launch and left zero. Kernels on one stream may
+//   partials: 2 * splitTiles * parts * 65536 bytes, arrivals: splitTiles * 4 ints, zero before the first launch and left zero. Kernels on one stream may
 //   share both; two streams may not.
 // Accuracy: relative error 2.8e-4 (fp16), 2.3e-3 (bf16; 2.9e-3 with fp16 scales) against the product of the dequantised weights.
 //
 // Tile 128 columns x 128 rows a CTA: two warpgroups of 64 columns x 128 rows, weights as operand A out of registers; one warp keeps a ring of stages
-// (a block of weights and 128 k of x, one bulk copy each) full, and asks for weights before the kernel ahead has finished. Nobody waits for another CTA:
-// where tiles leave multiprocessors idle, the last of the pieces of a tile to arrive adds up what the others left.
+// (a block of weights and 128 k of x) full, and asks for weights before the kernel ahead has finished. The CTAs of a cluster of two have neighbouring panels and
+// the same rows: each brings half of x to both, because all of x from L2 for every panel takes a tenth of the power that the clock hangs on. Nobody waits for another
+// cluster: where tiles leave multiprocessors idle, the last of the pieces of a tile to arrive adds up what the others left.
 //
-// Launch: SMs CTAs (fewer, if there is less to do) of 384 threads, programmatic dependent launch, no cluster; a pure function of K, N, M and SMs:
-//   G = groups, T = panels * rowBlocks
+// Launch: SMs CTAs (fewer, if there is less to do) of 384 threads, programmatic dependent launch; a pure function of K, N, M and SMs, where a tile is a cluster's:
+//   G = groups, T = ceil(panels / 2) * rowBlocks; the second CTA of the last pair of an odd number of panels works for nothing
 //   cost(T, parts, sms): R = T / sms, rem = T % sms; best = (R + (rem > 0)) * G; for pieces = 2, 4 .. parts while rem > 0:
 //     R * G + ceil(rem * pieces / sms) * (ceil(G / pieces) + 5), the first smallest wins; 5 groups are what adding up costs
 //   parts = the first smallest of {1, 2, 4} (p > 1 only if G >= 4 p) by cost(panels, p, 132) + cost(2 * panels, p, 132)     132: fixed, whatever the card
-//   with cost(T, parts, SMs): split wins: wholeRounds = R, splitTiles = rem, pieces; else wholeRounds = R + (rem > 0), splitTiles = 0, pieces = 1
-//   grid = wholeRounds > 0 ? SMs : min(SMs, splitTiles * pieces);  partsLog, piecesLog = log2
+//   with cost(T, parts, SMs / 2): split wins: wholeRounds = R, splitTiles = rem, pieces; else wholeRounds = R + (rem > 0), splitTiles = 0, pieces = 1
+//   grid = 2 * (wholeRounds > 0 ? SMs / 2 : min(SMs / 2, splitTiles * pieces));  partsLog, piecesLog = log2
 //   stage = block bytes + 32768, stages = as many as fit beside 65536 bytes into 231424 (4; 3 for the largest blocks)
 //   shared = stages * stage + 65536
+#include "common/cluster.cuh"
 #include "gemm/prefill_epilogue.cuh"
 
 constexpr int ROWS = 128, COLUMNS = 128, GROUP = 128;  // of a tile; k of a block
@@ -46,30 +48,33 @@ struct PrefillShape {
   __device__ __forceinline__ int partStart(int part) const { return part * groups >> partsLog; }
 };
 
-// The jobs of a CTA in order: whole tiles, then parts of the split tiles. Tiles are counted with the row block running fastest, so that CTAs that run
-// together share weights. Steps instead of divisions: the tensor cores stand still meanwhile.
+// The jobs of a CTA in order: whole tiles, then parts of the split tiles; those of a cluster's two CTAs differ in their panels alone. Pairs of tiles are counted with the
+// row block running fastest, so that clusters that run together share weights. Steps instead of divisions: the tensor cores stand still meanwhile.
 struct PrefillJobs {
-  int round = 0, panel, rowBlock, panelStep, rowStep;  // the next whole tile
+  int round = 0, pair, rowBlock, pairStep, rowStep;  // the next whole tile
+  static __device__ __forceinline__ int member() { return blockIdx.x & 1; }
+  static __device__ __forceinline__ int cluster() { return blockIdx.x >> 1; }
+  static __device__ __forceinline__ int clusters() { return gridDim.x >> 1; }
   __device__ __forceinline__ PrefillJobs(const PrefillShape& s) {
-    panel = blockIdx.x / s.rowBlocks, rowBlock = blockIdx.x % s.rowBlocks;
-    panelStep = gridDim.x / s.rowBlocks, rowStep = gridDim.x % s.rowBlocks;
+    pair = cluster() / s.rowBlocks, rowBlock = cluster() % s.rowBlocks;
+    pairStep = clusters() / s.rowBlocks, rowStep = clusters() % s.rowBlocks;
   }
   struct Job {
-    int panel, rowBlock, part, endPart, split;
+    int panel, rowBlock, part, endPart, split;  // the last panel may be one that is not there
   };
   __device__ __forceinline__ bool next(const PrefillShape& s, Job& job) {
     if (round < s.wholeRounds) {
-      job = {panel, rowBlock, 0, s.parts(), -1};
-      panel += panelStep, rowBlock += rowStep;
-      if (rowBlock >= s.rowBlocks) rowBlock -= s.rowBlocks, panel++;
+      job = {2 * pair + member(), rowBlock, 0, s.parts(), -1};
+      pair += pairStep, rowBlock += rowStep;
+      if (rowBlock >= s.rowBlocks) rowBlock -= s.rowBlocks, pair++;
     } else {
-      const int number = (round - s.wholeRounds) * gridDim.x + blockIdx.x, split = number >> s.piecesLog, tile = s.wholeRounds * gridDim.x + split;
+      const int number = (round - s.wholeRounds) * clusters() + cluster(), split = number >> s.piecesLog, tile = s.wholeRounds * clusters() + split;
       if (split >= s.splitTiles) return false;
       const int size = s.parts() >> s.piecesLog, part = (number & s.pieces() - 1) * size;
-      job = {tile / s.rowBlocks, tile % s.rowBlocks, part, part + size, split};
+      job = {2 * (tile / s.rowBlocks) + member(), tile % s.rowBlocks, part, part + size, 2 * split + member()};
     }
     round++;
-    return job.panel < s.panels;
+    return job.panel - member() < s.panels;
   }
 };
 
@@ -90,7 +95,7 @@ template <int Q> __device__ __forceinline__ void produce(const PrefillShape& s, 
   // Weights do not depend on the kernel before: fill the ring with them first.
   while (ahead < s.stages && early.next(s, job)) {
     const int g0 = s.partStart(job.part), g1 = s.partStart(job.endPart);
-    const unsigned char* w = s.weights + ((int64_t)job.panel * s.groups + g0) * blockBytes;
+    const unsigned char* w = s.weights + ((int64_t)min(job.panel, s.panels - 1) * s.groups + g0) * blockBytes;
     for (int g = g0; g < g1 && ahead < s.stages; g++, ahead++, w += blockBytes)
       if (leader) {
         const uint32_t full = sharedAddress(&bars.full[ahead]);
@@ -101,10 +106,11 @@ template <int Q> __device__ __forceinline__ void produce(const PrefillShape& s, 
   waitForPredecessor();
   int stage = 0, use = 0;
   uint32_t parity = 1;
+  const int half = PrefillJobs::member() * (X_BYTES / 2);
   PrefillJobs jobs(s);
   while (jobs.next(s, job)) {
     const int g0 = s.partStart(job.part), g1 = s.partStart(job.endPart);
-    const unsigned char* w = s.weights + ((int64_t)job.panel * s.groups + g0) * blockBytes;
+    const unsigned char* w = s.weights + ((int64_t)min(job.panel, s.panels - 1) * s.groups + g0) * blockBytes;
     const unsigned char* x = (const unsigned char*)s.x + ((int64_t)job.rowBlock * s.groups + g0) * X_BYTES;
     for (int g = g0; g < g1; g++, use++, w += blockBytes, x += X_BYTES) {
       const uint32_t full = sharedAddress(&bars.full[stage]), to = ring + stage * stageBytes;
@@ -115,7 +121,7 @@ template <int Q> __device__ __forceinline__ void produce(const PrefillShape& s, 
           bulkCopy(to, w, blockBytes, full);
         }
       }
-      if (leader) bulkCopy(to + blockBytes, x, X_BYTES, full);
+      if (leader) bulkCopyToPair(to + blockBytes + half, x + half, X_BYTES / 2, full);
       if (++stage == s.stages) stage = 0, parity ^= 1;
     }
   }
@@ -139,10 +145,11 @@ template <class T, int Q, bool ZEROS> __device__ __forceinline__ void prefill(co
   const int tid = threadIdx.x, warp = __shfl_sync(~0u, tid >> 5, 0), lane = tid & 31;
   const uint32_t ring = sharedAddress(shared);
   if (tid == 0) {
-    for (int i = 0; i < s.stages; i++) barrierInit(sharedAddress(&bars.full[i]), 1), barrierInit(sharedAddress(&bars.empty[i]), WARPGROUPS * 4);
+    for (int i = 0; i < s.stages; i++) barrierInit(sharedAddress(&bars.full[i]), 1), barrierInit(sharedAddress(&bars.empty[i]), 2 * WARPGROUPS * 4);
     barrierInitFence();
   }
   __syncthreads();
+  clusterArrive(), clusterWait();  // the other's barriers are there
   if (warp >= PRODUCER_WARP) {
     lowerRegisters<40>();
     if (warp == PRODUCER_WARP) produce<Q>(s, bars, ring, elected());
@@ -161,6 +168,10 @@ template <class T, int Q, bool ZEROS> __device__ __forceinline__ void prefill(co
     const uint32_t full = sharedAddress(bars.full), empty = sharedAddress(bars.empty), endBar = s.stages * 8;
     uint32_t offset = 0, bar = 0, parity = 0, held = 0;
     const uint32_t stash = ring + s.stages * stageBytes + tid * 16;  // [16][256] float4: the sum of the parts before
+    // Gives a stage back to both CTAs, as each fills half of it in either.
+    auto release = [&](uint32_t bar) {
+      if (lane < 2) arrivePeer(peerAddress(bar, lane));
+    };
     auto partial = [&](int split, int part) {  // [split tile][part][warpgroup][row tile][thread]
       return s.partials + ((int64_t)((split << s.partsLog) + part) * WARPGROUPS + strip) * (ROWS / 8 * 128) + t;
     };
@@ -189,7 +200,7 @@ template <class T, int Q, bool ZEROS> __device__ __forceinline__ void prefill(co
           for (int k = 1; k < 4; k++) wgmma<T>(p, fa + 4 * k, b + k * K_STEP, true);
           wgmmaCommit();
           wgmmaWait<1>();  // the second half of the group before
-          if (g > 0 && lane == 0) barrierArrive(held);
+          if (g > 0) release(held);
           scaleFragments<T, Q, ZEROS>(fb, codes, 1, group);
           wgmmaFence();
 #pragma unroll
@@ -203,7 +214,7 @@ template <class T, int Q, bool ZEROS> __device__ __forceinline__ void prefill(co
           begin(offset);
         }
         wgmmaWait<0>();
-        if (lane == 0) barrierArrive(held);
+        release(held);
         // The parts of a first (or only) piece are added in order; the others leave each part by itself. p itself is left to the wgmmas.
 #pragma unroll
         for (int k = 0; k < ROWS / 2; k++) sum[k] = p[k];
@@ -260,7 +271,7 @@ template <class T, int Q, bool ZEROS> __device__ __forceinline__ void prefill(co
           }
         }
       }
-      if (finishing) {  // no `continue`: the loop must stay uniform for its registers to be
+      if (finishing && job.panel < s.panels) {  // no `continue`: the loop must stay uniform for its registers to be
         const float lift = ZEROS ? 1.f : powerOfTwo(T::lift(s.scaleExponent));
 #pragma unroll
         for (int k = 0; k < ROWS / 2; k++) sum[k] *= lift;
@@ -269,10 +280,12 @@ template <class T, int Q, bool ZEROS> __device__ __forceinline__ void prefill(co
       }
     }
   }
+  __syncwarp();
+  clusterArrive(), clusterWait();  // the other still gives stages back to this CTA
 }
 
 #define PREFILL_ENTRY(name, T, Q, ZEROS)                                                                                                      \
-  extern "C" __global__ void __launch_bounds__(PREFILL_THREADS, 1)                                                                            \
+  extern "C" __global__ void __cluster_dims__(2, 1, 1) __launch_bounds__(PREFILL_THREADS, 1)                                                  \
       name(const unsigned char* weights, const void* x, void* y0, void* y1, void* y2, float4* partials, int* arrivals, int epilogue, int cut0, \
            int cut1, int groups, int panels, int rowBlocks, int partsLog, int wholeRounds, int splitTiles, int piecesLog, int stages, int zeroKind, \
            int scaleBf16, int scaleExponent) {                                                                                                \

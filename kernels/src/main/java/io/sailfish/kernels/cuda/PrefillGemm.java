@@ -108,7 +108,7 @@ final class PrefillGemm {
   /** Bytes of partial sums that a product of {@code rows} rows needs; 0 if it is not split. */
   public static long partialBytes(PackedLayout layout, int rows, int multiprocessors) {
     PrefillPlan plan = plan(layout, rows, multiprocessors);
-    return (long) plan.splitTiles() * plan.parts() * SUM_BYTES;
+    return 2L * plan.splitTiles() * plan.parts() * SUM_BYTES;
   }
 
   /** Bytes of arrival counters for any product: less than one split tile a multiprocessor. */

@@ -2,14 +2,15 @@ package io.sailfish.kernels.cuda;
 
 /**
  * Who multiplies what in a prefill product: whole tiles first, then tiles cut into pieces along K.
- * Geometry as gemm_prefill_sm90.cu states it.
+ * A tile is a pair of panels and 128 rows, the work of a cluster of two blocks. Geometry as
+ * gemm_prefill_sm90.cu states it.
  *
  * @param parts ranges of K whose sums are added in order: fixed by K and N, so that a row's bits
  *     are
- * @param wholeRounds tiles that each block multiplies whole
+ * @param wholeRounds tiles that each cluster multiplies whole
  * @param splitTiles tiles left after those, each cut into {@code pieces}
- * @param pieces blocks that share a split tile; a power of two, at most {@code parts}
- * @param cost groups of 128 inputs that the busiest block works through, adding up included
+ * @param pieces clusters that share a split tile; a power of two, at most {@code parts}
+ * @param cost groups of 128 inputs that the busiest cluster works through, adding up included
  */
 record PrefillPlan(int parts, int wholeRounds, int splitTiles, int pieces, long cost) {
   /** The card that {@link #parts} is chosen for; never the card at hand: bits would differ. */
@@ -27,8 +28,8 @@ record PrefillPlan(int parts, int wholeRounds, int splitTiles, int pieces, long 
    * @param rowBlocks blocks of 128 rows
    */
   static PrefillPlan of(int groups, int panels, int rowBlocks, int multiprocessors) {
-    int tiles = Math.multiplyExact(panels, rowBlocks);
-    return best(groups, tiles, parts(groups, panels), multiprocessors);
+    int tiles = Math.multiplyExact((panels + 1) / 2, rowBlocks);
+    return best(groups, tiles, parts(groups, panels), clusters(multiprocessors));
   }
 
   /**
@@ -57,17 +58,23 @@ record PrefillPlan(int parts, int wholeRounds, int splitTiles, int pieces, long 
     return best;
   }
 
-  private static PrefillPlan best(int groups, int tiles, int parts, int multiprocessors) {
-    int rounds = tiles / multiprocessors;
-    int rest = tiles % multiprocessors;
+  private static int clusters(int multiprocessors) {
+    return Math.max(1, multiprocessors / 2);
+  }
+
+  /**
+   * @param workers who take a tile each at a time
+   */
+  private static PrefillPlan best(int groups, int tiles, int parts, int workers) {
+    int rounds = tiles / workers;
+    int rest = tiles % workers;
     int wholeRounds = rounds + (rest > 0 ? 1 : 0);
     PrefillPlan best = new PrefillPlan(parts, wholeRounds, 0, 1, (long) wholeRounds * groups);
     if (rest > 0) {
       for (int pieces = 2; pieces <= parts; pieces *= 2) {
         long cost =
             (long) rounds * groups
-                + (long) ceilDiv(rest * pieces, multiprocessors)
-                    * (ceilDiv(groups, pieces) + ADDING_UP);
+                + (long) ceilDiv(rest * pieces, workers) * (ceilDiv(groups, pieces) + ADDING_UP);
         if (cost < best.cost()) {
           best = new PrefillPlan(parts, rounds, rest, pieces, cost);
         }
@@ -89,6 +96,7 @@ record PrefillPlan(int parts, int wholeRounds, int splitTiles, int pieces, long 
   }
 
   int blocks(int multiprocessors) {
-    return wholeRounds > 0 ? multiprocessors : Math.min(multiprocessors, splitTiles * pieces);
+    int clusters = clusters(multiprocessors);
+    return 2 * (wholeRounds > 0 ? clusters : Math.min(clusters, splitTiles * pieces));
   }
 }
