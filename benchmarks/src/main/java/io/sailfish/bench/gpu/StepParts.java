@@ -15,7 +15,8 @@ import java.util.function.IntConsumer;
 
 /**
  * Explains a decode step: each kernel of a layer by itself, run for all layers in one graph with
- * each layer's own weights and cache.
+ * each layer's own weights and cache; and by how much the whole step is shorter without it, which
+ * is less where it runs while others do, and more where others wait for it.
  */
 final class StepParts {
   private static final int REPLAYS = 9;
@@ -31,6 +32,12 @@ final class StepParts {
   private final int rows;
   private final double bytesPerMicro;
   private final List<List<String>> table = new ArrayList<>();
+
+  /** Of a layer, in their order; a norm comes twice. */
+  private final List<Kernel> layer = new ArrayList<>();
+
+  private record Kernel(String name, IntConsumer op) {}
+
   private Tensor normed;
   private double sum;
   private double floors;
@@ -44,20 +51,53 @@ final class StepParts {
     this.bytesPerMicro = ceiling / 1e6;
   }
 
-  /** Rows: kernel, times a step, us each, us a step, floor us a step, share. */
+  /**
+   * Rows: kernel, times a step, us each, us a step, floor us a step, share, us it adds to a step.
+   */
   List<List<String>> decode(int context) {
     m.place(rows, context);
     long kv = 2L * rows * m.config.attention().kvCols() * context * Short.BYTES;
     layers(m.backend.ops(), kv / bytesPerMicro, true);
     Tensor logits = m.backend.exact(rows, m.config.vocabulary(), "logits");
     double bytes = 4.0 * rows * m.config.vocabulary();
-    part(
-        "head product",
-        1,
-        (m.weights.output().bytes() + bytes) / bytesPerMicro,
-        i -> m.backend.ops().linear(logits, normed, m.weights.output(), rows));
-    part("greedy choice", 1, bytes / bytesPerMicro, i -> m.backend.argmax(m.ids, logits, rows));
+    Kernel head =
+        new Kernel(
+            "head product", i -> m.backend.ops().linear(logits, normed, m.weights.output(), rows));
+    Kernel choice = new Kernel("greedy choice", i -> m.backend.argmax(m.ids, logits, rows));
+    part(head.name(), 1, (m.weights.output().bytes() + bytes) / bytesPerMicro, head.op());
+    part(choice.name(), 1, bytes / bytesPerMicro, choice.op());
+    addMargins(List.of(head, choice));
     return table;
+  }
+
+  /** Ends each row with what the step is shorter by without that kernel. */
+  private void addMargins(List<Kernel> last) {
+    double whole = step(last, "");
+    for (int i = 0; i < table.size(); i++) {
+      List<String> row = new ArrayList<>(table.get(i));
+      boolean stands = !row.get(0).equals(TOGETHER);
+      row.set(row.size() - 1, stands ? "%.0f".formatted(whole - step(last, row.get(0))) : "");
+      table.set(i, row);
+    }
+  }
+
+  private double step(List<Kernel> last, String without) {
+    return replays(
+        "step without %s, %d rows".formatted(without, rows),
+        () -> {
+          for (int i = 0; i < m.weights.layers().size(); i++) {
+            run(layer, i, without);
+          }
+          run(last, 0, without);
+        });
+  }
+
+  private static void run(List<Kernel> kernels, int i, String without) {
+    for (Kernel kernel : kernels) {
+      if (!kernel.name().equals(without)) {
+        kernel.op().accept(i);
+      }
+    }
   }
 
   /** The same for a step of prompts, whose inputs are those of {@link StepModel#prefill}. */
@@ -84,12 +124,16 @@ final class StepParts {
     List<LlamaWeights.Layer> w = m.weights.layers();
     int layers = w.size();
     ops.embed(x, m.weights.embedding(), m.step.tokenIds(), rows);
-    part("rms norm", 2 * layers, 0, i -> ops.rmsNorm(normed, x, w.get(0).ffnNorm(), 1e-5f, rows));
+    Kernel norm =
+        new Kernel("rms norm", i -> ops.rmsNorm(normed, x, w.get(0).ffnNorm(), 1e-5f, rows));
+    part(norm.name(), 2 * layers, 0, norm.op());
+    layer.add(norm);
     product("q|k|v product", w.get(0).qkv(), i -> ops.linear(qkv, normed, w.get(i).qkv(), rows));
     IntConsumer attention =
         i -> ops.ropeAttention(attended, qkv, how, m.step, m.cache, i, shape, rows);
     if (decodes) {
       part("rotate, append, attention", layers, attentionFloor, attention);
+      layer.add(new Kernel("rotate, append, attention", attention));
       part(
           TOGETHER,
           layers,
@@ -113,6 +157,7 @@ final class StepParts {
     }
     product("output product", w.get(0).o(), i -> ops.linearAdd(x, attended, w.get(i).o(), rows));
     ops.embed(x, m.weights.embedding(), m.step.tokenIds(), rows);
+    layer.add(norm);
     product(
         "gate|up product, swiglu",
         w.get(0).gateUp(),
@@ -124,6 +169,7 @@ final class StepParts {
     double operations = 2.0 * rows * w.rows() * w.cols();
     double floor = Math.max(w.bytes() / bytesPerMicro, operations / OPERATIONS_PER_MICRO);
     part(name, m.weights.layers().size(), floor, op);
+    layer.add(new Kernel(name, op));
   }
 
   double sumMicros() {
@@ -136,28 +182,15 @@ final class StepParts {
 
   private void part(String name, int times, double floor, IntConsumer op) {
     int repeats = Math.min(Math.max(times, 8), MOST_REPEATS);
-    String key = "part %s, %d rows".formatted(name, rows);
-    Runnable all =
-        () -> {
-          for (int i = 0; i < repeats; i++) {
-            op.accept(i % m.weights.layers().size());
-          }
-        };
-    double[] micros = new double[REPLAYS];
-    try (CudaEvent start = m.backend.stream().device().newEvent();
-        CudaEvent end = m.backend.stream().device().newEvent()) {
-      for (int i = -2; i < REPLAYS; i++) {
-        m.backend.stream().record(start);
-        m.backend.replay(key, all);
-        m.backend.stream().record(end);
-        end.synchronize();
-        if (i >= 0) {
-          micros[i] = end.microsSince(start) / repeats;
-        }
-      }
-    }
-    Arrays.sort(micros);
-    double each = micros[REPLAYS / 2];
+    double each =
+        replays(
+                "part %s, %d rows".formatted(name, rows),
+                () -> {
+                  for (int i = 0; i < repeats; i++) {
+                    op.accept(i % m.weights.layers().size());
+                  }
+                })
+            / repeats;
     if (!name.equals(TOGETHER)) {
       sum += each * times;
       floors += floor * times;
@@ -169,7 +202,27 @@ final class StepParts {
             "%.1f".formatted(each),
             "%.0f".formatted(each * times),
             floor == 0 ? "" : "%.0f".formatted(floor * times),
-            floor == 0 ? "" : "%.0f %%".formatted(100 * floor / each)));
+            floor == 0 ? "" : "%.0f %%".formatted(100 * floor / each),
+            ""));
     System.out.println("  " + String.join("  ", table.get(table.size() - 1)));
+  }
+
+  /** Median microseconds of {@code work}, recorded and replayed. */
+  private double replays(String key, Runnable work) {
+    double[] micros = new double[REPLAYS];
+    try (CudaEvent start = m.backend.stream().device().newEvent();
+        CudaEvent end = m.backend.stream().device().newEvent()) {
+      for (int i = -2; i < REPLAYS; i++) {
+        m.backend.stream().record(start);
+        m.backend.replay(key, work);
+        m.backend.stream().record(end);
+        end.synchronize();
+        if (i >= 0) {
+          micros[i] = end.microsSince(start);
+        }
+      }
+    }
+    Arrays.sort(micros);
+    return micros[REPLAYS / 2];
   }
 }
