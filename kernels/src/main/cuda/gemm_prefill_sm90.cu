@@ -22,7 +22,7 @@
 //   G = groups, T = ceil(panels / 2) * rowBlocks; the second CTA of the last pair of an odd number of panels works for nothing
 //   cost(T, parts, sms): R = T / sms, rem = T % sms; best = (R + (rem > 0)) * G; for pieces = 2, 4 .. parts while rem > 0:
 //     R * G + ceil(rem * pieces / sms) * (ceil(G / pieces) + 5), the first smallest wins; 5 groups are what adding up costs
-//   parts = the first smallest of {1, 2, 4} (p > 1 only if G >= 4 p) by cost(panels, p, 132) + cost(2 * panels, p, 132)     132: fixed, whatever the card
+//   parts = 1 for 132 panels and more, else the first smallest of {1, 2, 4} (p > 1 only if G >= 4 p) by cost(panels, p, 132) + cost(2 * panels, p, 132)     132: fixed, whatever the card
 //   with cost(T, parts, SMs / 2): split wins: wholeRounds = R, splitTiles = rem, pieces; else wholeRounds = R + (rem > 0), splitTiles = 0, pieces = 1
 //   grid = 2 * (wholeRounds > 0 ? SMs / 2 : min(SMs / 2, splitTiles * pieces));  partsLog, piecesLog = log2
 //   stage = block bytes + 32768, stages = as many as fit beside 65536 bytes into 231424 (4; 3 for the largest blocks)
