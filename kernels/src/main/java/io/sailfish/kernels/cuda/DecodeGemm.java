@@ -89,16 +89,17 @@ final class DecodeGemm {
   }
 
   /**
-   * Weights are rounded here once they are scaled, in {@link PortableGemm} never. Offsets in fp16,
-   * up to eight steps between codes, lose too much when they are rounded to bf16 before that
-   * (scales add a quarter to the error); and over few inputs the roundings do not average out,
-   * while the portable kernel, a block for each of its lanes, is as fast.
+   * Weights are rounded here once they are scaled, in {@link PortableGemm} never. With bf16
+   * activations scales in fp16 are rounded to bf16 before that, which adds a quarter to the error;
+   * where a scale is a whole channel's, that does not average out, and offsets, of up to eight
+   * steps between codes, lose too much. Over few inputs no rounding averages out, while the
+   * portable kernel, a block for each of its lanes, is as fast.
    */
   static boolean roundsTooMuch(PackedLayout layout, TwoByteFloat activations) {
+    boolean rounds = activations == TwoByteFloat.BF16 && layout.scaleType() == TwoByteFloat.F16;
+    boolean channels = layout.group() > PackedLayout.BLOCK;
     return layout.blocksPerPanel() <= PortableGemm.LANES
-        || activations == TwoByteFloat.BF16
-            && layout.scaleType() == TwoByteFloat.F16
-            && layout.zeroKind() == ZeroKind.OFFSET;
+        || rounds && (channels || layout.zeroKind() == ZeroKind.OFFSET);
   }
 
   private static KernelSpec spec(

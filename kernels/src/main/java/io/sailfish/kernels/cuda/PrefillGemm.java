@@ -96,8 +96,7 @@ final class PrefillGemm {
   }
 
   /**
-   * Whether this kernel multiplies such weights on this card. Offsets in fp16 with bf16 activations
-   * are left to {@link QuantGemm}: rounding them to bf16 costs too much accuracy.
+   * Whether this kernel multiplies such weights on this card; the rest is {@link QuantGemm}'s.
    */
   boolean supports(PackedLayout layout, TwoByteFloat activations) {
     return stream.device().properties().computeCapability() == COMPUTE_CAPABILITY

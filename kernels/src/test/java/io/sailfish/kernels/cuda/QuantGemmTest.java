@@ -1,5 +1,6 @@
 package io.sailfish.kernels.cuda;
 
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -105,5 +106,24 @@ class QuantGemmTest {
     }
     assertEquals(256, shape.paddedCols());
     assertEquals(17 * 8 + 3, f16(16, 1, 200).index(1, 11));
+  }
+
+  /** Of Hopper's own kernels; the others are a few times slower. */
+  @Test
+  void brainFloatsAreMultipliedFastUnlessRoundedScalesWouldCostTooMuch() {
+    for (int group : new int[] {32, 64, 128}) {
+      assertTrue(fast(ZeroKind.SYMMETRIC, group, 1024, TwoByteFloat.F16));
+      assertTrue(fast(ZeroKind.ZERO, group, 1024, TwoByteFloat.F16));
+      assertTrue(fast(ZeroKind.OFFSET, group, 1024, TwoByteFloat.BF16));
+      assertFalse(fast(ZeroKind.OFFSET, group, 1024, TwoByteFloat.F16));
+      assertFalse(fast(ZeroKind.SYMMETRIC, group, 512, TwoByteFloat.F16), "few inputs");
+    }
+    assertTrue(fast(ZeroKind.SYMMETRIC, 1024, 1024, TwoByteFloat.BF16));
+    assertFalse(fast(ZeroKind.SYMMETRIC, 1024, 1024, TwoByteFloat.F16), "a channel's scale");
+  }
+
+  private static boolean fast(ZeroKind zeros, int group, int inputs, TwoByteFloat scales) {
+    PackedLayout layout = new PackedLayout(PackedCode.W4, zeros, 256, inputs, group, scales);
+    return DecodeGemm.supports(layout, TwoByteFloat.BF16, 0);
   }
 }
