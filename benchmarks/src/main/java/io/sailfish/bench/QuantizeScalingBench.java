@@ -28,10 +28,14 @@ import org.apache.spark.sql.SparkSession;
  * How much faster two executors of one core quantise than one: GPTQ of the first layers of a model,
  * both in local clusters, whose executors are processes. The two files have to be equal.
  *
- * <p>Seconds are those of all layers but the first, which warms the executors up.
+ * <p>Each executor's JVM is told of one processor and held on one of its own by {@code taskset};
+ * the driver may run on all of them. Seconds are those of all layers but the first three, which
+ * warm all processes up.
  */
 public final class QuantizeScalingBench {
   private static final int LENGTH = 512;
+  private static final int WARM_LAYERS = 3;
+  private static final long MAX_START_NANOS = 120_000_000_000L;
   private static final Recipe RECIPE = Recipe.of(Recipe.Method.GPTQ, Grid.INT4, 64);
 
   private QuantizeScalingBench() {}
@@ -75,9 +79,10 @@ public final class QuantizeScalingBench {
             List.of(
                 new BenchmarkResult.Table(
                     "GPTQ on Spark executors of one core",
-                    "Layers 2 to %d of SmolLM2 with %d calibration sequences of %d tokens, driver and"
-                            .formatted(layers, sequences, LENGTH)
-                        + " executors on one machine; equal bytes.",
+                    ("Layers %d to %d of SmolLM2 with %d calibration sequences of %d tokens, driver"
+                            + " and executors on one machine; equal bytes. Each executor's JVM is told"
+                            + " of one processor and held on one of its own; the driver runs on both.")
+                        .formatted(WARM_LAYERS + 1, layers, sequences, LENGTH),
                     List.of("executors", "seconds"),
                     rows)))
         .write(Path.of(args[4]));
@@ -127,30 +132,66 @@ public final class QuantizeScalingBench {
         c.tiedEmbeddings());
   }
 
-  private static double quantize(int executors, Path model, Calibration calibration, Path target) {
+  private static double quantize(int executors, Path model, Calibration calibration, Path target)
+      throws Exception {
     SparkSession session =
         SparkSession.builder()
-            .master("local-cluster[%d,1,2048]".formatted(executors))
+            .master("local-cluster[%d,1,4096]".formatted(executors))
             .appName("quantize-scaling")
             .config("spark.ui.enabled", "false")
-            .config("spark.executor.memory", "2g")
+            .config("spark.executor.memory", "4g")
+            .config("spark.executor.extraJavaOptions", "-XX:ActiveProcessorCount=1")
             .config("spark.driver.maxResultSize", "2g")
             .config("spark.executor.extraClassPath", System.getProperty("java.class.path"))
             .config("spark.serializer", "org.apache.spark.serializer.KryoSerializer")
             .config("spark.kryo.registrationRequired", "true")
             .config("spark.kryo.registrator", SailfishKryoRegistrator.class.getName())
             .config("spark.kryoserializer.buffer.max", "512m")
+            .config("spark.locality.wait", ClusterQuantizer.LOCALITY_WAIT)
             .getOrCreate();
     List<Long> times = new ArrayList<>();
     try {
-      new ClusterQuantizer(
-              JavaSparkContext.fromSparkContext(session.sparkContext()), model, RECIPE, calibration)
+      JavaSparkContext spark = JavaSparkContext.fromSparkContext(session.sparkContext());
+      holdOnProcessors(spark, executors);
+      new ClusterQuantizer(spark, model, RECIPE, calibration)
           .run(target, (done, of) -> times.add(System.nanoTime()));
     } finally {
       session.stop();
       SparkSession.clearActiveSession();
       SparkSession.clearDefaultSession();
     }
-    return (times.get(times.size() - 1) - times.get(0)) / 1e9;
+    return (times.get(times.size() - 1) - times.get(WARM_LAYERS - 1)) / 1e9;
+  }
+
+  /** Waits for all executors and gives each a processor of its own. */
+  private static void holdOnProcessors(JavaSparkContext spark, int executors) throws Exception {
+    long start = System.nanoTime();
+    // The driver is among them.
+    while (spark.statusTracker().getExecutorInfos().length <= executors) {
+      if (System.nanoTime() - start > MAX_START_NANOS) {
+        throw new IllegalStateException(executors + " executors did not start");
+      }
+      Thread.sleep(100);
+    }
+    int processor = 0;
+    for (ProcessHandle child : ProcessHandle.current().descendants().toList()) {
+      // Not from its ProcessHandle, which leaves out what follows a long class path.
+      String command = Files.readString(Path.of("/proc/" + child.pid() + "/cmdline"));
+      if (command.contains("--executor-id")) {
+        String cpu = Integer.toString(processor++);
+        Process taskset =
+            new ProcessBuilder("taskset", "-a", "-c", "-p", cpu, Long.toString(child.pid()))
+                .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                .redirectError(ProcessBuilder.Redirect.INHERIT)
+                .start();
+        if (taskset.waitFor() != 0) {
+          throw new IllegalStateException("taskset ended with " + taskset.exitValue());
+        }
+      }
+    }
+    if (processor != executors) {
+      throw new IllegalStateException(
+          "%d executor processes, not %d".formatted(processor, executors));
+    }
   }
 }

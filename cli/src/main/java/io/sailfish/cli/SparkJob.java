@@ -1,6 +1,7 @@
 package io.sailfish.cli;
 
 import io.sailfish.spark.SailfishKryoRegistrator;
+import io.sailfish.spark.quantize.ClusterQuantizer;
 import io.sailfish.spark.conf.SailfishConf;
 import io.sailfish.spark.evaluate.TextColumn;
 import io.sailfish.spark.source.HadoopFiles;
@@ -36,6 +37,7 @@ final class SparkJob implements AutoCloseable {
     conf.setIfMissing("spark.serializer", KryoSerializer.class.getName());
     conf.setIfMissing("spark.kryo.registrator", SailfishKryoRegistrator.class.getName());
     conf.setIfMissing("spark.kryoserializer.buffer.max", "1g");
+    conf.setIfMissing("spark.locality.wait", ClusterQuantizer.LOCALITY_WAIT);
     if (threads != 0) {
       conf.set(SailfishConf.CPU_THREADS.key(), Integer.toString(threads));
     }

@@ -146,6 +146,11 @@ public final class CpuBackend implements Backend {
     return new CpuTensor(rows, cols, purpose);
   }
 
+  /** A tensor over an array as it is: what is written to one is in the other. */
+  public Tensor over(float[] values, int rows, int cols, String purpose) {
+    return new CpuTensor(rows, cols, purpose, values);
+  }
+
   @Override
   public IntTensor ints(int length, String purpose) {
     return new CpuInts(length);

@@ -43,8 +43,8 @@ final class CalibrationPass {
   private final CpuBackend backend;
   private final Ops ops;
   private final List<int[]> batches = new ArrayList<>();
-  private final List<Tensor> stream = new ArrayList<>();
-  private final Map<Stage, List<Tensor>> inputs = new EnumMap<>(Stage.class);
+  private final List<Rows> stream = new ArrayList<>();
+  private final Map<Stage, List<Rows>> inputs = new EnumMap<>(Stage.class);
   private final int length;
   private final KvCache cache;
   private final Tensor cosSin;
@@ -54,6 +54,9 @@ final class CalibrationPass {
   private Weight qkvWeight;
   private Weight gateUpWeight;
 
+  /** Activations of a batch, and the same as an operator takes them. */
+  private record Rows(float[] values, Tensor tensor) {}
+
   /**
    * @param sequences token ids, all of one length
    */
@@ -62,24 +65,41 @@ final class CalibrationPass {
     this.backend = backend;
     this.ops = backend.ops();
     this.length = sequences.get(0).length;
-    int perBatch = Math.max(1, BATCH_TOKENS / length);
+    take(sequences);
+    int blocks = (length + BLOCK_TOKENS - 1) / BLOCK_TOKENS * sequencesOfBatch(length);
+    this.cache = backend.kvCache(1, blocks, BLOCK_TOKENS, config.attention());
+    this.cosSin = RopeTable.make(backend, config.rope(), config.attention().headDim(), length);
+    int batchRows = sequencesOfBatch(length) * length;
+    this.normed = backend.floats(batchRows, config.hidden(), "normed rows");
+    this.qkv = backend.floats(batchRows, config.attention().qkvCols(), "q|k|v rows");
+  }
+
+  /**
+   * Starts over with other sequences.
+   *
+   * @return false, and nothing done, when they are not as long as those before
+   */
+  boolean take(List<int[]> sequences) {
+    if (sequences.get(0).length != length) {
+      return false;
+    }
+    batches.clear();
+    stream.clear();
+    inputs.clear();
+    int perBatch = sequencesOfBatch(length);
     for (int from = 0; from < sequences.size(); from += perBatch) {
       batches.add(concat(sequences.subList(from, Math.min(sequences.size(), from + perBatch))));
     }
-    int blocks = (length + BLOCK_TOKENS - 1) / BLOCK_TOKENS * perBatch;
-    this.cache = backend.kvCache(1, blocks, BLOCK_TOKENS, config.attention());
-    this.cosSin = RopeTable.make(backend, config.rope(), config.attention().headDim(), length);
-    int batchRows = batches.get(0).length;
-    this.normed = backend.floats(batchRows, config.hidden(), "normed rows");
-    this.qkv = backend.floats(batchRows, config.attention().qkvCols(), "q|k|v rows");
-    for (int[] batch : batches) {
-      stream.add(backend.floats(batch.length, config.hidden(), "residual stream"));
-    }
+    return true;
+  }
+
+  private static int sequencesOfBatch(int length) {
+    return Math.max(1, BATCH_TOKENS / length);
   }
 
   /** Sequences of a shard, all of {@code length} tokens. */
   static int shardSequences(int length) {
-    return SHARD_BATCHES * Math.max(1, BATCH_TOKENS / length);
+    return SHARD_BATCHES * sequencesOfBatch(length);
   }
 
   private static int[] concat(List<int[]> sequences) {
@@ -94,7 +114,7 @@ final class CalibrationPass {
   /** Bytes of activations that this one holds. */
   long heldBytes() {
     return Stream.concat(stream.stream(), inputs.values().stream().flatMap(List::stream))
-        .mapToLong(tensor -> (long) Float.BYTES * tensor.rows() * tensor.cols())
+        .mapToLong(rows -> (long) Float.BYTES * rows.values().length)
         .sum();
   }
 
@@ -105,61 +125,69 @@ final class CalibrationPass {
 
   /** Starts over at the embeddings. */
   void embed(Weight table) {
-    for (int b = 0; b < batches.size(); b++) {
-      int[] batch = batches.get(b);
-      ops.embed(stream.get(b), table, ints(batch.length, i -> batch[i]), batch.length);
+    stream.clear();
+    for (int[] batch : batches) {
+      Rows rows = over(new float[batch.length * config.hidden()], batch.length);
+      ops.embed(rows.tensor(), table, ints(batch.length, i -> batch[i]), batch.length);
+      stream.add(rows);
     }
   }
 
   /** Residual stream of a batch of sequences, {@code [tokens, hidden]}. */
   float[] stream(int batch) {
-    return read(stream.get(batch));
+    return stream.get(batch).values();
   }
 
-  /** What has been computed so far, to go on with elsewhere. */
+  /** What has been computed so far, to go on with elsewhere; this pass holds it no longer. */
   CalibrationShard shard(List<int[]> sequences, Stage stage, double[] moments) {
-    List<Tensor> last = inputs.getOrDefault(stage, List.of());
-    return new CalibrationShard(
-        sequences,
-        stream.stream().map(this::read).toList(),
-        last.stream().map(this::read).toList(),
-        moments);
+    List<Rows> last = inputs.getOrDefault(stage, List.of());
+    CalibrationShard shard =
+        new CalibrationShard(
+            sequences,
+            stream.stream().map(Rows::values).toList(),
+            last.stream().map(Rows::values).toList(),
+            moments);
+    stream.clear();
+    inputs.clear();
+    return shard;
   }
 
   /**
-   * Takes over what was computed of the same sequences.
+   * Takes over what was computed of the same sequences, and leaves it as it is: others may go on
+   * from there too.
    *
    * @param stage the last one whose inputs were computed; null before the first
    */
   void resume(CalibrationShard shard, Stage stage) {
-    write(stream, shard.stream());
+    boolean written = stage == Stage.O || stage == Stage.DOWN;
+    for (int b = 0; b < batches.size(); b++) {
+      float[] values = shard.stream().get(b);
+      stream.add(over(written ? values.clone() : values, batches.get(b).length));
+    }
     if (!shard.inputs().isEmpty()) {
-      write(rows(stage), shard.inputs());
+      List<Rows> last = new ArrayList<>();
+      for (int b = 0; b < batches.size(); b++) {
+        last.add(over(shard.inputs().get(b), batches.get(b).length));
+      }
+      inputs.put(stage, last);
     }
   }
 
-  private void write(List<Tensor> tensors, List<float[]> values) {
-    for (int b = 0; b < tensors.size(); b++) {
-      backend.write(tensors.get(b), 0, values.get(b), 0, values.get(b).length);
-    }
-  }
-
-  private float[] read(Tensor tensor) {
-    float[] values = new float[Math.multiplyExact(tensor.rows(), tensor.cols())];
-    backend.read(tensor, 0, values, 0, values.length);
-    return values;
+  private Rows over(float[] values, int rows) {
+    return new Rows(values, backend.over(values, rows, values.length / rows, "activations"));
   }
 
   /** Where the inputs of a stage are kept until its matrices are quantised. */
-  private List<Tensor> rows(Stage stage) {
+  private List<Rows> rows(Stage stage) {
     return inputs.computeIfAbsent(
         stage,
         key -> {
-          List<Tensor> tensors = new ArrayList<>();
+          List<Rows> all = new ArrayList<>();
           for (int[] batch : batches) {
-            tensors.add(backend.floats(batch.length, key.inputs(config), "inputs of " + key));
+            int length = Math.multiplyExact(batch.length, key.inputs(config));
+            all.add(over(new float[length], batch.length));
           }
-          return tensors;
+          return all;
         });
   }
 
@@ -191,12 +219,12 @@ final class CalibrationPass {
 
   private Tensor inputs(Stage stage, int batch) {
     int rows = batches.get(batch).length;
-    Tensor x = stream.get(batch);
+    Tensor x = stream.get(batch).tensor();
     return switch (stage) {
       case QKV -> norm(x, vectors.attentionNorm(), rows);
-      case O -> attend(rows(stage).get(batch), x, rows);
+      case O -> attend(rows(stage).get(batch).tensor(), x, rows);
       case GATE_UP -> norm(x, vectors.ffnNorm(), rows);
-      case DOWN -> feedForward(rows(stage).get(batch), x, rows);
+      case DOWN -> feedForward(rows(stage).get(batch).tensor(), x, rows);
     };
   }
 
@@ -238,8 +266,8 @@ final class CalibrationPass {
   private void addToStream(Stage stage, Weight weight, Tensor bias) {
     for (int b = 0; b < batches.size(); b++) {
       int rows = batches.get(b).length;
-      Tensor x = stream.get(b);
-      ops.linearAdd(x, rows(stage).get(b), weight, rows);
+      Tensor x = stream.get(b).tensor();
+      ops.linearAdd(x, rows(stage).get(b).tensor(), weight, rows);
       if (bias != null) {
         ops.addBias(x, bias, rows);
       }

@@ -29,6 +29,15 @@ public final class ClusterSteps implements AutoCloseable {
   private final CpuBackend backend;
   private final Workers workers;
 
+  /** With room for shards such as the last one. */
+  private CalibrationPass pass;
+
+  /** The weight that the last shard went through, for the next one of the same step. */
+  private Weight weight;
+
+  private int weightStep;
+  private Matrix[] weightBefore;
+
   /**
    * Rows of a matrix.
    *
@@ -80,10 +89,16 @@ public final class ClusterSteps implements AutoCloseable {
   /** Sends a shard to where the first layer begins. */
   public CalibrationShard embed(CalibrationShard shard) {
     List<int[]> sequences = shard.sequences();
-    CalibrationPass pass = new CalibrationPass(checkpoint.config(), backend, sequences);
+    take(sequences);
     WeightSource table = checkpoint.tensor("embedding");
     pass.embed(backend.vocabularyWeight(table.name(), table));
     return pass.shard(sequences, null, null);
+  }
+
+  private void take(List<int[]> sequences) {
+    if (pass == null || !pass.take(sequences)) {
+      pass = new CalibrationPass(checkpoint.config(), backend, sequences);
+    }
   }
 
   /**
@@ -96,40 +111,55 @@ public final class ClusterSteps implements AutoCloseable {
   public CalibrationShard step(CalibrationShard shard, int step, Matrix... before) {
     Stage[] stages = Stage.values();
     Stage stage = stages[step % stages.length];
-    CalibrationPass pass = new CalibrationPass(checkpoint.config(), backend, shard.sequences());
+    take(shard.sequences());
     pass.resume(shard, step == 0 ? null : stages[(step - 1) % stages.length]);
     if (step > 0) {
       int layer = (step - 1) / stages.length;
       pass.enter(LayerVectors.of(checkpoint, backend, layer));
-      Stage last = stages[(step - 1) % stages.length];
-      pass.apply(last, weight(last, layer, List.of(before)));
+      pass.apply(stages[(step - 1) % stages.length], weight(step - 1, before));
     }
     pass.enter(LayerVectors.of(checkpoint, backend, step / stages.length));
     int cols = stage.inputs(checkpoint.config());
     double[] moments = new double[Math.multiplyExact(cols, cols)];
     pass.inputs(stage, moments);
-    return pass.shard(shard.sequences(), stage, moments);
+    return pass.shard(shard.sequences(), stage, new Hessian(cols, moments).upper());
   }
 
-  private Weight weight(Stage stage, int layer, List<Matrix> before) {
-    Map<String, WeightSource> done = new LinkedHashMap<>();
-    before.forEach(matrix -> done.put(matrix.name(), new FloatRows(matrix)));
-    return new LayerQuantizer(checkpoint, null, backend, workers).weight(stage, layer, done);
+  /** Packed once for all shards that come with the same matrices. */
+  private Weight weight(int step, Matrix[] matrices) {
+    if (weight == null || step != weightStep || matrices != weightBefore) {
+      Stage[] stages = Stage.values();
+      Map<String, WeightSource> done = new LinkedHashMap<>();
+      for (Matrix matrix : matrices) {
+        done.put(matrix.name(), new FloatRows(matrix));
+      }
+      weight =
+          new LayerQuantizer(checkpoint, null, backend, workers)
+              .weight(stages[step % stages.length], step / stages.length, done);
+      weightStep = step;
+      weightBefore = matrices;
+    }
+    return weight;
   }
 
   /** Moments of all shards, in their order, as the quantizing of a stage needs them. */
   public StageMoments moments(Recipe recipe, int step, List<double[]> shards) {
     Stage[] stages = Stage.values();
     Stage stage = stages[step % stages.length];
-    Hessian hessian = new Hessian(stage.inputs(checkpoint.config()), sum(shards));
-    return StageMoments.of(hessian, recipe, stage.matrices(step / stages.length), workers);
+    return StageMoments.of(
+        hessian(stage, shards), recipe, stage.matrices(step / stages.length), workers);
   }
 
-  /** Moments of all shards added up in their order. */
-  public double[] sum(List<double[]> shards) {
+  /** Moments of all shards added up in their order, {@code [inputs, inputs]}. */
+  public double[] sum(int step, List<double[]> shards) {
+    Stage[] stages = Stage.values();
+    return hessian(stages[step % stages.length], shards).gram();
+  }
+
+  private Hessian hessian(Stage stage, List<double[]> shards) {
     double[] sum = new double[shards.get(0).length];
     shards.forEach(shard -> Hessian.add(sum, shard));
-    return sum;
+    return Hessian.ofUpper(stage.inputs(checkpoint.config()), sum);
   }
 
   /** AWQ of a whole layer, whose scales depend on one another. */

@@ -18,6 +18,27 @@ record Hessian(int cols, double[] gram) {
     }
   }
 
+  /** The upper triangle, row by row: half of what would cross the wire. */
+  double[] upper() {
+    double[] upper = new double[Math.multiplyExact(cols, cols + 1) / 2];
+    int to = 0;
+    for (int i = 0; i < cols; i++) {
+      System.arraycopy(gram, i * cols + i, upper, to, cols - i);
+      to += cols - i;
+    }
+    return upper;
+  }
+
+  static Hessian ofUpper(int cols, double[] upper) {
+    double[] gram = new double[Math.multiplyExact(cols, cols)];
+    int from = 0;
+    for (int i = 0; i < cols; i++) {
+      System.arraycopy(upper, from, gram, i * cols + i, cols - i);
+      from += cols - i;
+    }
+    return new Hessian(cols, gram);
+  }
+
   double at(int i, int j) {
     return i <= j ? gram[i * cols + j] : gram[j * cols + i];
   }

@@ -43,10 +43,17 @@ import org.apache.spark.storage.StorageLevel;
  * never done again.
  */
 public final class ClusterQuantizer {
+  /**
+   * {@code spark.locality.wait} that suits these jobs. Where shards are first computed is chance, and
+   * with Spark's 3 s an executor that has few of them stays idle rather than take one from another,
+   * which costs a tenth of a second, once.
+   */
+  public static final String LOCALITY_WAIT = "100ms";
+
   private static final int STAGES = 4;
 
   /** Tasks a core that pieces of matrices are dealt to: each costs the driver some 20 ms. */
-  private static final int TASKS_PER_CORE = 4;
+  private static final int TASKS_PER_CORE = 2;
 
   private final JavaSparkContext spark;
   private final String model;
@@ -220,7 +227,7 @@ public final class ClusterQuantizer {
     private ClusterSteps.LayerMoments moments(int layer) {
       List<double[]> stages = new ArrayList<>();
       for (int step = STAGES * layer; step < STAGES * (layer + 1); step++) {
-        stages.add(steps.sum(advance(step)));
+        stages.add(steps.sum(step, advance(step)));
       }
       long tokens = calibration.sequences().stream().mapToLong(ids -> ids.length).sum();
       return new ClusterSteps.LayerMoments(layer, stages, tokens);
