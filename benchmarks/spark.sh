@@ -12,7 +12,7 @@ program=$1 model=$2
 case $program in
     SparkBench) arguments=("$model" "${3:-2000}" "${4:-1}" benchmarks/results) ;;
     SparkDeterminismBench) arguments=("$model" "${3:-40}" benchmarks/results) ;;
-    QuantizeScalingBench) arguments=("$model" "$3" "${4:-4}" "${5:-64}" benchmarks/results) ;;
+    QuantizeScalingBench) arguments=("$model" "$3" "${4:-5}" "${5:-128}" benchmarks/results) ;;
     GpuClusterBench) arguments=("$model" "${3:-3072}" "${4:-2}" benchmarks/results "$(git rev-parse --short HEAD)") ;;
     *) echo "no such benchmark: $program" >&2; exit 2 ;;
 esac

@@ -13,6 +13,7 @@ import io.sailfish.llama.tokenizer.HfTokenizer;
 import io.sailfish.llama.tokenizer.Tokenizer;
 import io.sailfish.spark.SailfishKryoRegistrator;
 import io.sailfish.spark.quantize.ClusterQuantizer;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -28,13 +29,15 @@ import org.apache.spark.sql.SparkSession;
  * How much faster two executors of one core quantise than one: GPTQ of the first layers of a model,
  * both in local clusters, whose executors are processes. The two files have to be equal.
  *
- * <p>Each executor's JVM is told of one processor and held on one of its own by {@code taskset};
- * the driver may run on all of them. Seconds are those of all layers but the first three, which
- * warm all processes up.
+ * <p>Each executor's JVM is told of one processor and held on one of its own by {@code taskset}; a
+ * single one on each of two in turn, layer by layer, since processors of virtual machines differ.
+ * The driver may run on all of them. A job with less text warms all processes up; of the next one
+ * seconds are those of all layers but the first.
  */
 public final class QuantizeScalingBench {
   private static final int LENGTH = 512;
-  private static final int WARM_LAYERS = 3;
+  private static final int PROCESSORS = 2;
+  private static final int WARM_SEQUENCES = 32;
   private static final long MAX_START_NANOS = 120_000_000_000L;
   private static final Recipe RECIPE = Recipe.of(Recipe.Method.GPTQ, Grid.INT4, 64);
 
@@ -79,10 +82,12 @@ public final class QuantizeScalingBench {
             List.of(
                 new BenchmarkResult.Table(
                     "GPTQ on Spark executors of one core",
-                    ("Layers %d to %d of SmolLM2 with %d calibration sequences of %d tokens, driver"
-                            + " and executors on one machine; equal bytes. Each executor's JVM is told"
-                            + " of one processor and held on one of its own; the driver runs on both.")
-                        .formatted(WARM_LAYERS + 1, layers, sequences, LENGTH),
+                    ("Layers 2 to %d of SmolLM2 with %d calibration sequences of %d tokens, after a job"
+                            + " with %d that warms up; driver and executors on one machine; equal"
+                            + " bytes. Each executor's JVM is told of one processor and held on one"
+                            + " of its own, the single one on each of two in turn, layer by layer;"
+                            + " the driver runs on both.")
+                        .formatted(layers, sequences, LENGTH, WARM_SEQUENCES),
                     List.of("executors", "seconds"),
                     rows)))
         .write(Path.of(args[4]));
@@ -152,19 +157,32 @@ public final class QuantizeScalingBench {
     List<Long> times = new ArrayList<>();
     try {
       JavaSparkContext spark = JavaSparkContext.fromSparkContext(session.sparkContext());
-      holdOnProcessors(spark, executors);
+      List<ProcessHandle> processes = processes(spark, executors);
+      hold(processes, 0);
+      new ClusterQuantizer(
+              spark,
+              model,
+              RECIPE,
+              new Calibration(calibration.sequences().subList(0, WARM_SEQUENCES)))
+          .run(target, (done, of) -> hold(processes, done));
       new ClusterQuantizer(spark, model, RECIPE, calibration)
-          .run(target, (done, of) -> times.add(System.nanoTime()));
+          .run(
+              target,
+              (done, of) -> {
+                hold(processes, done);
+                times.add(System.nanoTime());
+              });
     } finally {
       session.stop();
       SparkSession.clearActiveSession();
       SparkSession.clearDefaultSession();
     }
-    return (times.get(times.size() - 1) - times.get(WARM_LAYERS - 1)) / 1e9;
+    return (times.get(times.size() - 1) - times.get(0)) / 1e9;
   }
 
-  /** Waits for all executors and gives each a processor of its own. */
-  private static void holdOnProcessors(JavaSparkContext spark, int executors) throws Exception {
+  /** Waits for all executors; their processes. */
+  private static List<ProcessHandle> processes(JavaSparkContext spark, int executors)
+      throws Exception {
     long start = System.nanoTime();
     // The driver is among them.
     while (spark.statusTracker().getExecutorInfos().length <= executors) {
@@ -173,25 +191,38 @@ public final class QuantizeScalingBench {
       }
       Thread.sleep(100);
     }
-    int processor = 0;
+    List<ProcessHandle> found = new ArrayList<>();
     for (ProcessHandle child : ProcessHandle.current().descendants().toList()) {
       // Not from its ProcessHandle, which leaves out what follows a long class path.
       String command = Files.readString(Path.of("/proc/" + child.pid() + "/cmdline"));
       if (command.contains("--executor-id")) {
-        String cpu = Integer.toString(processor++);
+        found.add(child);
+      }
+    }
+    if (found.size() != executors) {
+      throw new IllegalStateException(
+          "%d executor processes, not %d".formatted(found.size(), executors));
+    }
+    return found;
+  }
+
+  /** Holds each on a processor, another one than in the turn before. */
+  private static void hold(List<ProcessHandle> executors, int turn) {
+    for (int e = 0; e < executors.size(); e++) {
+      String processor = Integer.toString((e + turn) % PROCESSORS);
+      String pid = Long.toString(executors.get(e).pid());
+      try {
         Process taskset =
-            new ProcessBuilder("taskset", "-a", "-c", "-p", cpu, Long.toString(child.pid()))
+            new ProcessBuilder("taskset", "-a", "-c", "-p", processor, pid)
                 .redirectOutput(ProcessBuilder.Redirect.DISCARD)
                 .redirectError(ProcessBuilder.Redirect.INHERIT)
                 .start();
         if (taskset.waitFor() != 0) {
           throw new IllegalStateException("taskset ended with " + taskset.exitValue());
         }
+      } catch (IOException | InterruptedException failure) {
+        throw new IllegalStateException("taskset could not be run", failure);
       }
-    }
-    if (processor != executors) {
-      throw new IllegalStateException(
-          "%d executor processes, not %d".formatted(processor, executors));
     }
   }
 }

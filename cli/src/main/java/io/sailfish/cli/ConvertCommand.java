@@ -49,10 +49,13 @@ final class ConvertCommand implements Runnable {
       ObjectNode provenance = new ObjectMapper().createObjectNode();
       provenance.put("source", checkpoint.describe()).put("source_sha256", digest);
       SailfishWriter.Description all = SailfishWriter.Description.of(checkpoint, provenance);
+      ProgressBar bar = new ProgressBar("MiB");
+      SailfishWriter.Progress progress =
+          (bytes, of) -> bar.show((int) (bytes >> 20), (int) (of >> 20), "");
       if (packed) {
-        SailfishWriter.writePacked(target, all, tensors);
+        SailfishWriter.writePacked(target, all, tensors, progress);
       } else {
-        SailfishWriter.write(target, all, tensors);
+        SailfishWriter.write(target, all, tensors, progress);
       }
       facts.put("model", checkpoint.describe());
       facts.put("tensors", tensors.size());

@@ -98,7 +98,7 @@ final class EvaluateCommand implements Runnable {
 
   private EvaluationReport onSpark() {
     EvaluationJob job = new EvaluationJob(model, original, window, windows, device.backend);
-    try (SparkJob spark = new SparkJob("evaluate", cluster, processors.threads)) {
+    try (SparkJob spark = new SparkJob("evaluate", cluster, processors.threads, true)) {
       EvaluationReport found = new ClusterEvaluation(spark.context(), job).run(spark.texts(text));
       if (report != null) {
         spark.write(report + ".json", found.json());

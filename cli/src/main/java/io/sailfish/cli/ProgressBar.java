@@ -18,10 +18,13 @@ final class ProgressBar {
    * @param unit what is counted, such as {@code layers}
    */
   ProgressBar(String unit) {
-    this(
-        unit,
-        System.err,
-        System.console() != null && !"dumb".equals(System.getenv().getOrDefault("TERM", "dumb")));
+    this(unit, System.err, onTerminal());
+  }
+
+  /** Whether lines can be redrawn in place. */
+  static boolean onTerminal() {
+    return System.console() != null
+        && !"dumb".equals(System.getenv().getOrDefault("TERM", "dumb"));
   }
 
   ProgressBar(String unit, PrintStream err, boolean terminal) {

@@ -184,7 +184,7 @@ final class QuantizeCommand implements Runnable {
   }
 
   private void onSpark(Recipe recipe, Quantizer.Progress progress) {
-    try (SparkJob spark = new SparkJob("quantize", cluster, processors.threads)) {
+    try (SparkJob spark = new SparkJob("quantize", cluster, processors.threads, false)) {
       Calibration texts =
           calibration(
               ModelSource.ofHost(model),

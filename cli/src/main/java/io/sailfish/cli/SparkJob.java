@@ -1,9 +1,9 @@
 package io.sailfish.cli;
 
 import io.sailfish.spark.SailfishKryoRegistrator;
-import io.sailfish.spark.quantize.ClusterQuantizer;
 import io.sailfish.spark.conf.SailfishConf;
 import io.sailfish.spark.evaluate.TextColumn;
+import io.sailfish.spark.quantize.ClusterQuantizer;
 import io.sailfish.spark.source.HadoopFiles;
 import java.io.IOException;
 import org.apache.hadoop.fs.FileSystem;
@@ -26,8 +26,9 @@ final class SparkJob implements AutoCloseable {
   /**
    * @param name of the command
    * @param threads of a model on an executor; 0 = as the settings say
+   * @param stages whether Spark's own bar of its stages is wanted: of commands that have none
    */
-  SparkJob(String name, WorkOptions.Cluster options, int threads) {
+  SparkJob(String name, WorkOptions.Cluster options, int threads, boolean stages) {
     this.options = options;
     SparkConf conf = new SparkConf().setIfMissing("spark.app.name", "sailfish " + name);
     if (options.master != null) {
@@ -38,6 +39,9 @@ final class SparkJob implements AutoCloseable {
     conf.setIfMissing("spark.kryo.registrator", SailfishKryoRegistrator.class.getName());
     conf.setIfMissing("spark.kryoserializer.buffer.max", "1g");
     conf.setIfMissing("spark.locality.wait", ClusterQuantizer.LOCALITY_WAIT);
+    if (stages && ProgressBar.onTerminal()) {
+      conf.setIfMissing("spark.ui.showConsoleProgress", "true");
+    }
     if (threads != 0) {
       conf.set(SailfishConf.CPU_THREADS.key(), Integer.toString(threads));
     }

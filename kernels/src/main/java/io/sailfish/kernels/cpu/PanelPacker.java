@@ -21,13 +21,20 @@ final class PanelPacker {
     List<PanelRun> runs = new ArrayList<>();
     int firstRow = 0;
     for (WeightSource part : parts) {
-      runs.add(packRun(part, PanelLayout.of(part.format(), part.cols()), firstRow));
+      runs.add(place(part, PanelLayout.of(part.format(), part.cols()), firstRow));
       firstRow += part.rows();
     }
+    fill(parts, runs);
     return new PanelWeight(name, parts.get(0).cols(), runs);
   }
 
   PanelRun packRun(WeightSource part, PanelLayout layout, int firstRow) {
+    PanelRun run = place(part, layout, firstRow);
+    fill(List.of(part), List.of(run));
+    return run;
+  }
+
+  private PanelRun place(WeightSource part, PanelLayout layout, int firstRow) {
     int units = part.cols() / layout.unitInner();
     int panelWords = Math.multiplyExact(units, layout.unitWords());
     int panels = (part.rows() + PanelLayout.COLUMNS - 1) / PanelLayout.COLUMNS;
@@ -38,17 +45,36 @@ final class PanelPacker {
       arrays[p] = place.array();
       starts[p] = place.start();
     }
-    PanelRun run = new PanelRun(layout, firstRow, part.rows(), units, arrays, starts);
-    PanelScratch[] scratch = new PanelScratch[parallel.threads()];
+    return new PanelRun(layout, firstRow, part.rows(), units, arrays, starts);
+  }
+
+  /** A panel of a part. */
+  private record Item(int part, int panel) {}
+
+  /** Panels of all parts by turns: gate and up may come out of the same panels of a file. */
+  private void fill(List<WeightSource> parts, List<PanelRun> runs) {
+    List<Item> items = new ArrayList<>();
+    int most = runs.stream().mapToInt(PanelRun::numPanels).max().orElseThrow();
+    for (int panel = 0; panel < most; panel++) {
+      for (int part = 0; part < parts.size(); part++) {
+        if (panel < runs.get(part).numPanels()) {
+          items.add(new Item(part, panel));
+        }
+      }
+    }
+    PanelScratch[][] scratch = new PanelScratch[parallel.threads()][parts.size()];
     parallel.run(
-        panels,
-        (panel, worker) -> {
-          if (scratch[worker] == null) {
-            scratch[worker] = new PanelScratch(part, panelWords);
+        items.size(),
+        (number, worker) -> {
+          Item item = items.get(number);
+          WeightSource part = parts.get(item.part());
+          PanelRun run = runs.get(item.part());
+          if (scratch[worker][item.part()] == null) {
+            int panelWords = run.units() * run.layout().unitWords();
+            scratch[worker][item.part()] = new PanelScratch(part, panelWords);
           }
-          packPanel(part, run, panel, scratch[worker]);
+          packPanel(part, run, item.panel(), scratch[worker][item.part()]);
         });
-    return run;
   }
 
   private record PanelScratch(ByteBuffer encoded, int[] words) {

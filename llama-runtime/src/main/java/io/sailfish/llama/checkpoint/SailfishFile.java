@@ -3,6 +3,7 @@ package io.sailfish.llama.checkpoint;
 import io.sailfish.kernels.WeightSource;
 import io.sailfish.kernels.format.QuantFormat;
 import io.sailfish.kernels.format.packed.PackedForm;
+import io.sailfish.kernels.format.packed.PackedPanels;
 import io.sailfish.kernels.format.packed.PackedRows;
 import io.sailfish.kernels.format.packed.PackedSource;
 import io.sailfish.llama.RuntimeFailure;
@@ -12,6 +13,7 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -49,7 +51,11 @@ public final class SailfishFile implements AutoCloseable {
   private final long dataStart;
   private final long dataBytes;
   private final Map<String, Packed> packed = new LinkedHashMap<>();
+  private final Map<Rows, PackedPanels> panels = new HashMap<>();
   private final Map<String, WeightSource> tensors = new LinkedHashMap<>();
+
+  /** Rows of a packed weight in the format that they had. */
+  private record Rows(String weight, QuantFormat format) {}
 
   /**
    * A tensor of the file.
@@ -194,7 +200,10 @@ public final class SailfishFile implements AutoCloseable {
           "[%d, %d] of %s in steps of %d from %d on do not lie in %s"
               .formatted(rows, cols, format.id(), step, first, form));
     }
-    return new PackedRows(name, format, rows, weight, first, step);
+    PackedPanels panels =
+        this.panels.computeIfAbsent(
+            new Rows(weight.name(), format), of -> new PackedPanels(weight, format));
+    return new PackedRows(name, rows, panels, first, step);
   }
 
   private WeightSource tensor(String name, JsonFields entry) {

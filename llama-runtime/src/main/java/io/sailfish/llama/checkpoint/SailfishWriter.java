@@ -60,14 +60,24 @@ public final class SailfishWriter {
     }
   }
 
+  /** Told of the bytes of tensors that are written. */
+  public interface Progress {
+    void written(long bytes, long ofBytes);
+  }
+
   private final Path target;
+  private final Progress progress;
+  private long written;
+  private long tensorBytes;
   private final ObjectNode header = JSON.createObjectNode();
   private final Map<String, WeightSource> tensors;
   private final Map<FusedWeights, PackedWeight> packed = new LinkedHashMap<>();
   private final byte[] tokenizerJson;
 
-  private SailfishWriter(Path target, Description model, Map<String, WeightSource> tensors) {
+  private SailfishWriter(
+      Path target, Description model, Map<String, WeightSource> tensors, Progress progress) {
     this.target = target.toAbsolutePath();
+    this.progress = progress;
     this.tensors = tensors;
     this.tokenizerJson =
         model == null ? new byte[0] : model.tokenizerJson().getBytes(StandardCharsets.UTF_8);
@@ -89,7 +99,13 @@ public final class SailfishWriter {
    * @throws RuntimeFailure when the file cannot be written; nothing is left then
    */
   public static void write(Path target, Description model, Map<String, WeightSource> tensors) {
-    new SailfishWriter(target, model, new LinkedHashMap<>(tensors)).write();
+    write(target, model, tensors, (bytes, of) -> {});
+  }
+
+  /** The same for somebody who waits for it. */
+  public static void write(
+      Path target, Description model, Map<String, WeightSource> tensors, Progress progress) {
+    new SailfishWriter(target, model, new LinkedHashMap<>(tensors), progress).write();
   }
 
   /**
@@ -98,14 +114,21 @@ public final class SailfishWriter {
    */
   public static void writePacked(
       Path target, Description model, Map<String, WeightSource> tensors) {
-    SailfishWriter writer = new SailfishWriter(target, model, new LinkedHashMap<>(tensors));
+    writePacked(target, model, tensors, (bytes, of) -> {});
+  }
+
+  /** The same for somebody who waits for it. */
+  public static void writePacked(
+      Path target, Description model, Map<String, WeightSource> tensors, Progress progress) {
+    SailfishWriter writer =
+        new SailfishWriter(target, model, new LinkedHashMap<>(tensors), progress);
     writer.pack(model.config());
     writer.write();
   }
 
   /** Writes tensors alone: a part of a model that is in the making. */
   public static void writePart(Path target, Map<String, WeightSource> tensors) {
-    new SailfishWriter(target, null, new LinkedHashMap<>(tensors)).write();
+    new SailfishWriter(target, null, new LinkedHashMap<>(tensors), (bytes, of) -> {}).write();
   }
 
   private void pack(ModelConfig config) {
@@ -184,7 +207,8 @@ public final class SailfishWriter {
     return packed.isEmpty() ? at : layOutPacked(at);
   }
 
-  private static long put(ObjectNode entry, long at, long bytes) {
+  private long put(ObjectNode entry, long at, long bytes) {
+    tensorBytes += bytes;
     entry.put("offset", at).put("bytes", bytes).put("sha256", "0".repeat(64));
     return SailfishFile.aligned(at + bytes);
   }
@@ -231,6 +255,7 @@ public final class SailfishWriter {
               (panel, offset, bytes) -> {
                 try {
                   put(file, ByteBuffer.wrap(bytes), start + offset);
+                  advance(bytes.length);
                 } catch (IOException failure) {
                   throw new UncheckedIOException(failure);
                 }
@@ -286,8 +311,14 @@ public final class SailfishWriter {
     }
   }
 
-  private static void writeRows(
-      FileChannel file, WeightSource source, long start, MessageDigest digest) throws IOException {
+  /** Panels come from several threads. */
+  private synchronized void advance(long bytes) {
+    written += bytes;
+    progress.written(written, tensorBytes);
+  }
+
+  private void writeRows(FileChannel file, WeightSource source, long start, MessageDigest digest)
+      throws IOException {
     long rowBytes = source.format().rowBytes(source.cols());
     int rowsAtOnce = (int) Math.max(1, Math.min(source.rows(), CHUNK / rowBytes));
     ByteBuffer rows =
@@ -295,6 +326,7 @@ public final class SailfishWriter {
     for (int first = 0; first < source.rows(); first += rowsAtOnce) {
       source.readRows(first, Math.min(rowsAtOnce, source.rows() - first), rows.clear());
       digest.update(rows.flip().duplicate());
+      advance(rows.remaining());
       put(file, rows, start + first * rowBytes);
     }
   }

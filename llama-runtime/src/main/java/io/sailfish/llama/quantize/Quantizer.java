@@ -23,8 +23,8 @@ import java.util.Map;
  * model, recipe and calibration text give the same bytes, whatever the threads.
  *
  * <p>Memory: of calibrated methods 4 · tokens · (hidden + inner + q columns) bytes of activations,
- * 28 · k² for the moments of the widest input k and their factor, and one layer's weights in fp32
- * and codes.
+ * 28 · k² for the moments of the widest input k and their factor, and 8 for each weight of one
+ * layer, which is there in fp32, as codes and as the next layers see it.
  */
 public final class Quantizer {
   /** Part of the provenance; to be raised whenever the same input would give other bytes. */
@@ -32,6 +32,9 @@ public final class Quantizer {
 
   /** Two sums of moments in double, the matrix to factor, and the factor in fp32. */
   private static final long MOMENT_BYTES = 28;
+
+  /** Of a weight of the layer that is worked on. */
+  private static final long WEIGHT_BYTES = 8;
 
   private static final ObjectMapper JSON = new ObjectMapper();
 
@@ -166,17 +169,27 @@ public final class Quantizer {
 
   private void requireMemory(ModelConfig config) {
     long tokens = calibration.sequences().stream().mapToLong(ids -> ids.length).sum();
-    long widest = Math.max(config.inner(), Math.max(config.hidden(), config.attention().qCols()));
-    long needed = CalibrationPass.activationBytes(config, tokens) + MOMENT_BYTES * widest * widest;
+    long needed = calibrationBytes(config, tokens);
     long most = Runtime.getRuntime().maxMemory();
     if (needed > most) {
       throw new RuntimeFailure(
           Kind.USER,
-          ("calibrating %s with %d tokens takes %d MiB and a layer's weights, Java has %d MiB: take"
-                  + " fewer sequences or give it more (-Xmx; SAILFISH_JVM of bin/sailfish)")
+          ("calibrating %s with %d tokens takes %d MiB, Java has %d MiB: take fewer sequences or"
+                  + " give it more (-Xmx; SAILFISH_JVM of bin/sailfish)")
               .formatted(config.name(), tokens, needed >> 20, most >> 20),
           null);
     }
+  }
+
+  /** What calibrated methods take at most, but for what any model takes. */
+  static long calibrationBytes(ModelConfig config, long tokens) {
+    long hidden = config.hidden();
+    long widest = Math.max(config.inner(), Math.max(hidden, config.attention().qCols()));
+    long layer =
+        hidden * (config.attention().qkvCols() + config.attention().qCols() + 3L * config.inner());
+    return CalibrationPass.activationBytes(config, tokens)
+        + MOMENT_BYTES * widest * widest
+        + WEIGHT_BYTES * layer;
   }
 
   private void requireWholeBlocks(Checkpoint checkpoint) {

@@ -89,23 +89,29 @@ class QuantizerTest {
   void everyRecipeGivesAModelThatTheRuntimeLoads() throws Exception {
     for (Method method : Method.values()) {
       for (Grid grid : List.of(Grid.INT4, Grid.INT3_SYM, Grid.NF4, Grid.LUT3)) {
-        String name = method + "-" + grid.id() + ".sailfish";
-        Recipe recipe =
-            new Recipe(
-                new Choice(method, grid, 32, true, true, 0.01),
-                List.of(new Recipe.Exception("layers\\.0\\.down", null)));
-        byte[] bytes = quantize(recipe, 2, name);
-        assertArrayEquals(bytes, quantize(recipe, 1, "again"), name);
-        try (Checkpoint checkpoint = Checkpoints.open(folder.resolve(name));
-            CpuBackend backend = CpuBackend.open(1)) {
-          assertTrue(LlamaWeights.load(checkpoint, backend).bytes() > 0);
-          // What AWQ leaves unquantised has been scaled all the same.
-          String kept = method == Method.AWQ ? "f32" : "bf16";
-          assertEquals(kept, checkpoint.tensor("layers.0.down").format().id());
-          String expected = grid == Grid.LUT3 ? "f32" : grid.format().id();
-          assertEquals(expected, checkpoint.tensor("layers.0.q").format().id());
+        for (int group : new int[] {32, 0}) {
+          givesAModel(method, grid, group);
         }
       }
+    }
+  }
+
+  private void givesAModel(Method method, Grid grid, int group) throws Exception {
+    String name = method + "-" + grid.id() + group + ".sailfish";
+    Recipe recipe =
+        new Recipe(
+            new Choice(method, grid, group, true, true, 0.01),
+            List.of(new Recipe.Exception("layers\\.0\\.down", null)));
+    byte[] bytes = quantize(recipe, 2, name);
+    assertArrayEquals(bytes, quantize(recipe, 1, "again"), name);
+    try (Checkpoint checkpoint = Checkpoints.open(folder.resolve(name));
+        CpuBackend backend = CpuBackend.open(1)) {
+      assertTrue(LlamaWeights.load(checkpoint, backend).bytes() > 0);
+      // What AWQ leaves unquantised has been scaled all the same.
+      String kept = method == Method.AWQ ? "f32" : "bf16";
+      assertEquals(kept, checkpoint.tensor("layers.0.down").format().id());
+      String expected = grid == Grid.LUT3 ? "f32" : grid.format().id();
+      assertEquals(expected, checkpoint.tensor("layers.0.q").format().id());
     }
   }
 

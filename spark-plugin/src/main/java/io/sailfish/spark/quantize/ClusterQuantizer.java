@@ -44,9 +44,9 @@ import org.apache.spark.storage.StorageLevel;
  */
 public final class ClusterQuantizer {
   /**
-   * {@code spark.locality.wait} that suits these jobs. Where shards are first computed is chance, and
-   * with Spark's 3 s an executor that has few of them stays idle rather than take one from another,
-   * which costs a tenth of a second, once.
+   * {@code spark.locality.wait} that suits these jobs. Where shards are first computed is chance,
+   * and with Spark's 3 s an executor that has few of them stays idle rather than take one from
+   * another, which costs a tenth of a second, once.
    */
   public static final String LOCALITY_WAIT = "100ms";
 

@@ -15,6 +15,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -119,12 +120,15 @@ class PackedRowsTest {
     Rows k = rows("k", format, 70, central, 2);
     PackedSource stacked = stored(PackedWeight.of(List.of(q, k), false, false));
     assertTrue(PackedRows.returns(format, stacked.form()));
-    assertArrayEquals(q.bytes(), read(new PackedRows("q", format, 150, stacked, 0, 1)));
-    assertArrayEquals(k.bytes(), read(new PackedRows("k", format, 70, stacked, 150, 1)));
+    assertArrayEquals(
+        q.bytes(), read(new PackedRows("q", 150, new PackedPanels(stacked, format), 0, 1)));
+    assertArrayEquals(
+        k.bytes(), read(new PackedRows("k", 70, new PackedPanels(stacked, format), 150, 1)));
     Rows up = rows("up", format, 150, central, 3);
     PackedSource gated = stored(PackedWeight.of(List.of(q, up), true, false));
-    assertArrayEquals(q.bytes(), read(new PackedRows("q", format, 150, gated, 0, 2)));
-    assertArrayEquals(up.bytes(), read(new PackedRows("up", format, 150, gated, 1, 2)));
+    PackedPanels both = new PackedPanels(gated, format);
+    assertArrayEquals(q.bytes(), read(new PackedRows("q", 150, both, 0, 2)));
+    assertArrayEquals(up.bytes(), read(new PackedRows("up", 150, both, 1, 2)));
   }
 
   @Test
@@ -152,11 +156,45 @@ class PackedRowsTest {
     assertNull(PackedWeight.of(List.of(exact, halves), false, false));
   }
 
+  /** As a CPU packs gate and up: some rows of one, then the same of the other. */
+  @Test
+  void partsShareAPanelThatWasUnpacked() {
+    Rows gate = rows("gate", QuantFormat.U4, 192, false, 5);
+    Rows up = rows("up", QuantFormat.U4, 192, false, 6);
+    PackedSource stored = stored(PackedWeight.of(List.of(gate, up), true, false));
+    AtomicInteger reads = new AtomicInteger();
+    PackedSource counted =
+        new PackedSource() {
+          @Override
+          public String name() {
+            return "counted";
+          }
+
+          @Override
+          public PackedForm form() {
+            return stored.form();
+          }
+
+          @Override
+          public void read(long offset, ByteBuffer dst) {
+            reads.incrementAndGet();
+            stored.read(offset, dst);
+          }
+        };
+    PackedPanels both = new PackedPanels(counted, QuantFormat.U4);
+    ByteBuffer out = ByteBuffer.allocate((int) (32 * QuantFormat.U4.rowBytes(COLS)));
+    for (int row = 0; row < 192; row += 32) {
+      new PackedRows("gate", 192, both, 0, 2).readRows(row, 32, out.clear());
+      new PackedRows("up", 192, both, 1, 2).readRows(row, 32, out.clear());
+    }
+    assertEquals(3, reads.get(), "384 outputs are three panels");
+  }
+
   @Test
   void rowsBeyondTheMatrixAreRefused() {
     Rows rows = rows("q", QuantFormat.U4, 8, false, 5);
     PackedSource stored = stored(PackedWeight.of(List.of(rows), false, false));
-    PackedRows back = new PackedRows("q", QuantFormat.U4, 8, stored, 0, 1);
+    PackedRows back = new PackedRows("q", 8, new PackedPanels(stored, QuantFormat.U4), 0, 1);
     assertThrows(
         IndexOutOfBoundsException.class, () -> back.readRows(8, 1, ByteBuffer.allocate(9999)));
   }
