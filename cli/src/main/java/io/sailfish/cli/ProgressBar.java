@@ -23,8 +23,7 @@ final class ProgressBar {
 
   /** Whether lines can be redrawn in place. */
   static boolean onTerminal() {
-    return System.console() != null
-        && !"dumb".equals(System.getenv().getOrDefault("TERM", "dumb"));
+    return System.console() != null && !"dumb".equals(System.getenv().getOrDefault("TERM", "dumb"));
   }
 
   ProgressBar(String unit, PrintStream err, boolean terminal) {

@@ -95,9 +95,7 @@ final class PrefillGemm {
             .formatted(zeros ? "zeros_" : "", type.name().toLowerCase(Locale.ROOT), group));
   }
 
-  /**
-   * Whether this kernel multiplies such weights on this card; the rest is {@link QuantGemm}'s.
-   */
+  /** Whether this kernel multiplies such weights on this card; the rest is {@link QuantGemm}'s. */
   boolean supports(PackedLayout layout, TwoByteFloat activations) {
     return stream.device().properties().computeCapability() == COMPUTE_CAPABILITY
         && layout.code() == PackedCode.W4
