@@ -1,5 +1,6 @@
 package io.sailfish.arrow;
 
+import io.sailfish.kernels.BufferSource;
 import java.util.concurrent.atomic.AtomicLong;
 import org.apache.arrow.memory.AllocationListener;
 import org.apache.arrow.memory.AllocationManager;
@@ -15,7 +16,7 @@ import org.apache.arrow.memory.RootAllocator;
  * ArrowMemoryException}, never an {@link OutOfMemoryError}, on which Spark would kill the executor.
  */
 public final class ArrowMemory implements AutoCloseable {
-  private final HostMemory source;
+  private final BufferSource source;
   private final RootAllocator root;
   private final AtomicLong refusals = new AtomicLong();
 
@@ -31,10 +32,10 @@ public final class ArrowMemory implements AutoCloseable {
 
   /** Plain off-heap memory, at most {@code maxBytes} of it. */
   public ArrowMemory(long maxBytes) {
-    this(maxBytes, HostMemory.plain());
+    this(maxBytes, new PlainMemory());
   }
 
-  public ArrowMemory(long maxBytes, HostMemory source) {
+  public ArrowMemory(long maxBytes, BufferSource source) {
     if (maxBytes <= 0) {
       throw new IllegalArgumentException(
           ArrowMemoryException.CAP_KEY + " must be positive, got " + maxBytes);

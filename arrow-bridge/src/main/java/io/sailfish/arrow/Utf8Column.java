@@ -1,6 +1,7 @@
 package io.sailfish.arrow;
 
 import java.nio.charset.StandardCharsets;
+import java.util.concurrent.atomic.AtomicLong;
 import org.apache.arrow.memory.BufferAllocator;
 import org.apache.arrow.memory.util.MemoryUtil;
 import org.apache.arrow.vector.VarCharVector;
@@ -12,6 +13,7 @@ import org.apache.arrow.vector.VarCharVector;
  */
 public final class Utf8Column implements AutoCloseable {
   private final VarCharVector vector;
+  private final AtomicLong copiedRows = new AtomicLong();
 
   /** Takes over {@code vector}, whose value count is set. */
   public Utf8Column(VarCharVector vector) {
@@ -41,6 +43,7 @@ public final class Utf8Column implements AutoCloseable {
     if (isNull(row)) {
       throw new IllegalStateException("row " + row + " is null");
     }
+    copiedRows.incrementAndGet();
     byte[] bytes = new byte[byteLength(row)];
     MemoryUtil.copyFromMemory(
         vector.getDataBuffer().memoryAddress() + vector.getStartOffset(row),
@@ -53,6 +56,11 @@ public final class Utf8Column implements AutoCloseable {
   /** The row's text; invalid UTF-8 becomes U+FFFD. Not for null rows. */
   public String text(int row) {
     return new String(bytes(row), StandardCharsets.UTF_8);
+  }
+
+  /** Rows that were copied to the heap so far. */
+  public long copiedRows() {
+    return copiedRows.get();
   }
 
   /** The vector itself, for zero-copy readers; still owned by this column. */

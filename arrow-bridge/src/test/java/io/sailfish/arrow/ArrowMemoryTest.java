@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.sailfish.kernels.BufferSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
@@ -55,8 +56,8 @@ class ArrowMemoryTest {
 
   @Test
   void hostWithoutMemoryIsARefusalToo() {
-    HostMemory empty =
-        new HostMemory() {
+    BufferSource empty =
+        new BufferSource() {
           @Override
           public long allocate(long bytes) {
             return 0;
@@ -86,8 +87,8 @@ class ArrowMemoryTest {
   void takesAllBytesFromItsSource() {
     AtomicLong live = new AtomicLong();
     List<Long> given = new ArrayList<>();
-    HostMemory counting =
-        new HostMemory() {
+    BufferSource counting =
+        new BufferSource() {
           @Override
           public long allocate(long bytes) {
             live.addAndGet(bytes);

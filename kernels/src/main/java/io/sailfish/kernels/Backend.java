@@ -176,16 +176,41 @@ public interface Backend extends WeightPacker, AutoCloseable {
   }
 
   /**
-   * Queues a copy of the first {@code count} integers to the host. A few of them may be under way.
+   * Memory of the host for {@link #upload} and {@link #readBack}, until the backend is closed;
+   * empty where there is nothing to copy.
    */
-  default ReadBack readBack(IntTensor src, int count) {
-    throw new UnsupportedOperationException("readBack: nothing is queued");
+  default Optional<BufferSource> transferMemory() {
+    return Optional.empty();
+  }
+
+  /** Elements {@code [first, first + length)} of {@code whole}, not a copy. */
+  default IntTensor part(IntTensor whole, int first, int length) {
+    throw new UnsupportedOperationException("part: nothing is uploaded together");
+  }
+
+  /**
+   * Queues one copy of integers {@code [rows, cols]} to the first columns of {@code dst [rows,
+   * dst.length / rows]}.
+   *
+   * @param address of the first in {@link #transferMemory}, where they stay as they are until a
+   *     later {@link #readBack} has come
+   */
+  default void upload(IntTensor dst, long address, int rows, int cols) {
+    throw new UnsupportedOperationException("upload: there is no transfer memory");
+  }
+
+  /**
+   * Queues a copy of the first {@code count} integers to {@link #transferMemory}. A few of them may
+   * be under way.
+   */
+  default ReadBack readBack(IntTensor src, int count, long address) {
+    throw new UnsupportedOperationException("readBack: there is no transfer memory");
   }
 
   /** Integers on their way to the host. */
   interface ReadBack {
-    /** Waits for them, and so for all that was queued before; called once. */
-    int[] await();
+    /** Waits for them, and so for all that was queued before. */
+    void await();
   }
 
   @Override

@@ -3,6 +3,7 @@ package io.sailfish.kernels.cuda;
 import io.sailfish.kernels.AttentionShape;
 import io.sailfish.kernels.Backend;
 import io.sailfish.kernels.BackendRequest;
+import io.sailfish.kernels.BufferSource;
 import io.sailfish.kernels.ChoiceInputs;
 import io.sailfish.kernels.IntTensor;
 import io.sailfish.kernels.KvCache;
@@ -31,8 +32,8 @@ public final class CudaBackend implements Backend {
   private static final int PROMPT_CUT = 64;
   private static final float LARGEST_HALF = 65504;
 
-  /** Integers of one {@link #readBack}. */
-  private static final int MOST_READ_BACK = 1 << 14;
+  /** Page-locked memory for {@link #transferMemory}: three steps of 256 rows of 128 k tokens. */
+  private static final long TRANSFER_BYTES = 256L << 20;
 
   /** What recorded steps take of the card, and what the driver takes for itself. */
   private static final long RECORDINGS_BYTES = 512L << 20;
@@ -48,6 +49,8 @@ public final class CudaBackend implements Backend {
   private final CudaStream stream;
   private final MemoryScope scope;
   private final Staging staging;
+  private final PinnedPool transfers;
+  private final ReadBacks readBacks;
   private final Products products;
   private final Attention attention;
   private final StepGraphs graphs = new StepGraphs();
@@ -57,7 +60,6 @@ public final class CudaBackend implements Backend {
   private final WeightStream streamed;
   private WeightUpload upload;
   private TokenChoosing choosing;
-  private ReadBacks readBacks;
 
   /** Whether a weight is packed with a table, which only the kernels of small tiles multiply. */
   private boolean hasTables;
@@ -70,6 +72,8 @@ public final class CudaBackend implements Backend {
     stream = device.newStream();
     scope = device.memory().scope();
     staging = new Staging(device);
+    transfers = new PinnedPool(device, TRANSFER_BYTES);
+    readBacks = new ReadBacks(device);
     products = new Products(stream);
     attention = new Attention(stream);
     decodeOps = new CudaOps(this, products, attention, false);
@@ -219,7 +223,7 @@ public final class CudaBackend implements Backend {
 
   @Override
   public IntTensor ints(int length, String purpose) {
-    return new CudaInts(length, zeroed((long) length * Integer.BYTES, purpose));
+    return new CudaInts(zeroed((long) length * Integer.BYTES, purpose), 0, length);
   }
 
   @Override
@@ -413,15 +417,35 @@ public final class CudaBackend implements Backend {
   }
 
   @Override
-  public ReadBack readBack(IntTensor src, int count) {
+  public Optional<BufferSource> transferMemory() {
+    return Optional.of(transfers);
+  }
+
+  @Override
+  public IntTensor part(IntTensor whole, int first, int length) {
+    Arguments.inRange("part", "first", 0, whole.length() - length, first);
+    CudaInts own = (CudaInts) whole;
+    return new CudaInts(own.buffer(), own.first() + first, length);
+  }
+
+  @Override
+  public void upload(IntTensor dst, long address, int rows, int cols) {
+    Arguments.inRange("upload", "cols", 1, dst.length() / rows, cols);
+    long pitch = (long) dst.length() / rows * Integer.BYTES;
+    stream().upload(address, ((CudaInts) dst).address(), pitch, (long) cols * Integer.BYTES, rows);
+  }
+
+  @Override
+  public ReadBack readBack(IntTensor src, int count, long address) {
     range("readBack", 0, count, src.length());
     CudaStream queue = stream();
-    if (readBacks == null) {
-      readBacks = new ReadBacks(device, MOST_READ_BACK);
-    }
     long uploads = staging.mark();
     return readBacks.queue(
-        queue, ((CudaInts) src).address(), count, () -> staging.release(uploads));
+        queue,
+        ((CudaInts) src).address(),
+        address,
+        (long) count * Integer.BYTES,
+        () -> staging.release(uploads));
   }
 
   /** Makes of a step's inputs those of the next, in which each row goes on with its token. */
@@ -442,9 +466,8 @@ public final class CudaBackend implements Backend {
       upload.close();
     }
     staging.close();
-    if (readBacks != null) {
-      readBacks.close();
-    }
+    readBacks.close();
+    transfers.close();
     attention.close();
     products.close();
     scope.close();

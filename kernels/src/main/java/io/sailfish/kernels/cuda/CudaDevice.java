@@ -1,10 +1,13 @@
 package io.sailfish.kernels.cuda;
 
 import java.nio.charset.StandardCharsets;
+import java.util.concurrent.atomic.AtomicBoolean;
 import jcuda.driver.CUcontext;
 import jcuda.driver.CUdevice;
 import jcuda.driver.CUdevice_attribute;
 import jcuda.driver.JCudaDriver;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * One card, through its primary context. Owns the device code, the memory pool and the latch of
@@ -12,6 +15,9 @@ import jcuda.driver.JCudaDriver;
  * device.
  */
 public final class CudaDevice implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(CudaDevice.class);
+  private static final AtomicBoolean SAID_PLAIN = new AtomicBoolean();
+
   private final CUdevice handle = new CUdevice();
   private final CUcontext context = new CUcontext();
   private final DeviceFaults faults = new DeviceFaults();
@@ -19,6 +25,7 @@ public final class CudaDevice implements AutoCloseable {
   private final CudaModules modules;
   private final CudaMemory memory;
   private final boolean syncLaunches;
+  private boolean locksPages = true;
 
   private CudaDevice(int ordinal, boolean syncLaunches) {
     this.syncLaunches = syncLaunches;
@@ -106,24 +113,40 @@ public final class CudaDevice implements AutoCloseable {
     return new CudaEvent(faults);
   }
 
-  /** Page-locked host memory. */
+  /** Page-locked host memory, or plain memory where the host locks no more, which is said once. */
   public PinnedMemory pinned(int bytes, String purpose) {
-    return new PinnedMemory(faults, bytes, purpose);
-  }
-
-  /** Page-locks memory that somebody else owns (an Arrow buffer) until {@link #unpin}. */
-  public void pin(long hostAddress, long bytes) {
-    faults.checkAlive();
-    faults.check(
-        JCudaDriver.cuMemHostRegister(new HostAddress(hostAddress), bytes, 0),
-        "cuMemHostRegister(%d bytes)".formatted(bytes));
-  }
-
-  public void unpin(long hostAddress) {
-    if (!faults.lost()) {
-      faults.check(
-          JCudaDriver.cuMemHostUnregister(new HostAddress(hostAddress)), "cuMemHostUnregister");
+    PinnedMemory memory = locksPages ? PinnedMemory.lock(faults, bytes, purpose) : null;
+    if (memory != null) {
+      return memory;
     }
+    if (SAID_PLAIN.compareAndSet(false, true)) {
+      LOG.warn(
+          "the host refused to page-lock {} bytes for {} (ulimit -l, the container's memory): copies"
+              + " to and from the card go through plain memory, which is slower",
+          bytes,
+          purpose);
+    }
+    return PinnedMemory.plain(faults, bytes, purpose);
+  }
+
+  /**
+   * Page-locked host memory and nothing else.
+   *
+   * @throws CudaException when the host refuses
+   */
+  PinnedMemory pageLocked(int bytes, String purpose) {
+    PinnedMemory memory = locksPages ? PinnedMemory.lock(faults, bytes, purpose) : null;
+    if (memory == null) {
+      throw new CudaException(
+          "page-locked memory for %s: the host refused %,d bytes (ulimit -l, the container's memory)"
+              .formatted(purpose, bytes));
+    }
+    return memory;
+  }
+
+  /** Makes the host one that locks no pages. For tests. */
+  public void lockNoPages() {
+    locksPages = false;
   }
 
   /** Whether a kernel has poisoned the context; only a new process helps then. */

@@ -1,7 +1,9 @@
 package io.sailfish.kernels.cuda;
 
 import java.nio.ByteBuffer;
+import jcuda.driver.CUDA_MEMCPY2D;
 import jcuda.driver.CUgraph;
+import jcuda.driver.CUmemorytype;
 import jcuda.driver.CUstream;
 import jcuda.driver.CUstreamCaptureMode;
 import jcuda.driver.CUstream_flags;
@@ -137,15 +139,45 @@ public final class CudaStream implements AutoCloseable {
         "cuMemcpyHtoDAsync(%d bytes)".formatted(bytes));
   }
 
+  /**
+   * Queues a copy of {@code rows} runs of {@code bytes} bytes each, which lie one behind the other
+   * at the source and {@code dstPitch} bytes apart at the destination.
+   */
+  public void upload(long srcAddress, long dstAddress, long dstPitch, long bytes, int rows) {
+    faults.checkAlive();
+    copiesIn++;
+    bytesIn += rows * bytes;
+    CUDA_MEMCPY2D copy = new CUDA_MEMCPY2D();
+    copy.srcMemoryType = CUmemorytype.CU_MEMORYTYPE_HOST;
+    copy.srcHost = new HostAddress(srcAddress);
+    copy.srcPitch = bytes;
+    copy.dstMemoryType = CUmemorytype.CU_MEMORYTYPE_DEVICE;
+    copy.dstDevice = new DeviceAddress(dstAddress);
+    copy.dstPitch = dstPitch;
+    copy.WidthInBytes = bytes;
+    copy.Height = rows;
+    faults.check(
+        JCudaDriver.cuMemcpy2DAsync(copy, handle),
+        "cuMemcpy2DAsync(%d x %d bytes)".formatted(rows, bytes));
+  }
+
+  /** Queues a copy to an off-heap address, as Arrow buffers have them. */
+  public void download(long srcAddress, long dstAddress, long bytes) {
+    copyOut(srcAddress, new HostAddress(dstAddress), bytes);
+  }
+
   /** Queues a copy that fills the buffer's remaining bytes. */
   public void download(long srcAddress, ByteBuffer dst) {
+    copyOut(srcAddress, HostAddress.of(dst), dst.remaining());
+  }
+
+  private void copyOut(long srcAddress, HostAddress dst, long bytes) {
     faults.checkAlive();
     copiesOut++;
-    bytesOut += dst.remaining();
+    bytesOut += bytes;
     faults.check(
-        JCudaDriver.cuMemcpyDtoHAsync(
-            HostAddress.of(dst), new DeviceAddress(srcAddress), dst.remaining(), handle),
-        "cuMemcpyDtoHAsync(%d bytes)".formatted(dst.remaining()));
+        JCudaDriver.cuMemcpyDtoHAsync(dst, new DeviceAddress(srcAddress), bytes, handle),
+        "cuMemcpyDtoHAsync(%d bytes)".formatted(bytes));
   }
 
   /** Queues a copy within the card. */

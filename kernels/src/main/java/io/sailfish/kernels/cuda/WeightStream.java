@@ -119,7 +119,7 @@ final class WeightStream implements WeightStreaming, WeightHome, AutoCloseable {
   /** Takes the weight back to the host: what steps bring is what was packed on the card. */
   @Override
   public CudaWeight use(CudaWeight packed) {
-    PinnedMemory host = copies.device().pinned(Math.toIntExact(packed.bytes()), packed.name());
+    PinnedMemory host = copies.device().pageLocked(Math.toIntExact(packed.bytes()), packed.name());
     backend.stream().download(address(weights.size()), host.buffer().clear());
     weights.add(host);
     bytes += packed.bytes();

@@ -51,23 +51,16 @@ final class LlamaExecutor implements StepExecutor {
     this.cache =
         backend.kvCache(model.layers(), config.kvBlocks(), config.blockTokens(), model.attention());
     this.llama = new LlamaModel(model, weights, backend, cache, sizes);
-    // Every part of a step is a running sequence or a continuation with a logit row of its own.
-    int parts = sizes.logitRows();
     int stride = replayStride(config.contextBlocks());
-    int tableEntries = Math.multiplyExact(parts, stride);
-    int mostChosen = backend.separatesPrompts() ? Math.max(parts, mostDecoded) : 0;
-    this.buffers =
-        new StepBuffers(backend, sizes.rows(), sizes.logitRows(), parts, tableEntries, mostChosen);
     int[] stops = config.stopIds().stream().mapToInt(Integer::intValue).sorted().toArray();
     this.ends = stops.length == 0 ? null : backend.ints(stops.length, "tokens that end answers");
     if (ends != null) {
       backend.write(ends, stops, stops.length);
     }
     // One pass of decoding rows with its padding, prompts, and passes of rows computed again.
-    this.chosen =
-        backend.separatesPrompts()
-            ? backend.ints(2 * mostDecoded + sizes.rows(), "chosen tokens")
-            : null;
+    int tokens = 2 * mostDecoded + sizes.rows();
+    this.buffers = new StepBuffers(backend, sizes, stride, tokens);
+    this.chosen = backend.separatesPrompts() ? backend.ints(tokens, "chosen tokens") : null;
     backend.reserveSteps(model.attention(), mostDecoded, stride);
   }
 
@@ -164,7 +157,7 @@ final class LlamaExecutor implements StepExecutor {
         logits.byPlace(pass, llama.decodeLogits(), filled);
       }
     }
-    logits.fetch(chosen);
+    logits.fetched(buffers.fetch(chosen, logits.chosen()));
     return logits;
   }
 
@@ -199,8 +192,14 @@ final class LlamaExecutor implements StepExecutor {
     return (blocks + step - 1) / step * step;
   }
 
+  /** Copies between host and device for steps so far. */
+  StepTransfers.Counts transfers() {
+    return buffers.transfers();
+  }
+
   @Override
   public void close() {
+    buffers.close();
     backend.close();
   }
 }

@@ -2,7 +2,6 @@ package io.sailfish.llama.engine;
 
 import io.sailfish.kernels.Backend;
 import io.sailfish.kernels.ChoiceInputs;
-import io.sailfish.kernels.IntTensor;
 import io.sailfish.kernels.Tensor;
 
 /** Where each of a step's logit rows and chosen tokens is after several passes. */
@@ -22,8 +21,7 @@ final class PassLogits implements StepExecutor.Logits {
   private final float[][] kept;
 
   private int chosen;
-  private Backend.ReadBack tokens;
-  private int[] ids;
+  private StepTransfers.Tokens tokens;
 
   PassLogits(Backend backend, int vocabulary, BatchPlan plan) {
     int rows = plan.logitRows().length;
@@ -79,16 +77,14 @@ final class PassLogits implements StepExecutor.Logits {
     }
   }
 
-  /** Queues the way back of the step's tokens. */
-  void fetch(IntTensor tokensOnDevice) {
-    tokens = backend.readBack(tokensOnDevice, chosen);
+  /** The step's tokens on their way back. */
+  void fetched(StepTransfers.Tokens onTheirWay) {
+    tokens = onTheirWay;
   }
 
   @Override
   public void await() {
-    if (ids == null) {
-      ids = tokens.await();
-    }
+    tokens.await();
   }
 
   @Override
@@ -104,7 +100,7 @@ final class PassLogits implements StepExecutor.Logits {
   @Override
   public int token(int index) {
     await();
-    int id = ids[choices[index]];
+    int id = tokens.get(choices[index]);
     return id < 0 ? id : id & ~ChoiceInputs.ENDS;
   }
 

@@ -1,14 +1,26 @@
 package io.sailfish.llama.engine;
 
+import io.sailfish.arrow.IntBlock;
 import io.sailfish.kernels.Backend;
+import io.sailfish.kernels.BufferSource;
 import io.sailfish.kernels.IntTensor;
 import io.sailfish.kernels.StepInputs;
 import io.sailfish.kernels.choice.TokenChoice;
+import io.sailfish.llama.model.LlamaModel;
 import java.util.Arrays;
 
-/** A step's inputs in backend memory, allocated once for the largest step. */
-final class StepBuffers {
+/**
+ * A step's inputs in backend memory, allocated once for the largest step. The integers of a pass
+ * lie side by side there, so that one copy brings them.
+ */
+final class StepBuffers implements AutoCloseable {
   private static final int PADDING = -1;
+
+  /** Rows of integers begin at multiples of so many. */
+  private static final int ALIGNED = 32;
+
+  /** Integers of each row of a pass: token, source, position, slot, sequence, logit row. */
+  private static final int PASS_INPUTS = 6;
 
   private final Backend backend;
   private final IntTensor tokenIds;
@@ -24,24 +36,50 @@ final class StepBuffers {
   /** What is in {@link #choices}: rows of a batch are chosen alike step after step. */
   private int[] written = {};
 
+  /** All of a pass {@code [PASS_INPUTS, rows]}; null where a step does not run in passes. */
+  private final IntTensor pass;
+
+  /** Null where a step does not run in passes. */
+  private final StepTransfers transfers;
+
   /**
-   * @param rows rows of the largest step
-   * @param logits most logit rows
-   * @param parts most parts of a step
-   * @param tableEntries entries of all block tables together
-   * @param chosen most rows that tokens are chosen for at once; 0 where the host does
+   * @param sizes of the largest step
+   * @param stride entries of the longest block table
+   * @param tokens most tokens that a step leaves on the device
    */
-  StepBuffers(Backend backend, int rows, int logits, int parts, int tableEntries, int chosen) {
+  StepBuffers(Backend backend, LlamaModel.Sizes sizes, int stride, int tokens) {
     this.backend = backend;
-    this.choices = backend.ints(chosen * TokenChoice.PACKED, "how tokens are chosen");
-    this.tokenIds = backend.ints(rows, "token ids");
-    this.sources = backend.ints(rows, "where tokens come from");
-    this.positions = backend.ints(rows, "positions");
-    this.slots = backend.ints(rows, "KV slots");
-    this.rowSequences = backend.ints(rows, "sequence of each row");
+    // Every part of a step is a running sequence or a continuation with a logit row of its own.
+    int parts = sizes.logitRows();
+    int rows = sizes.rows();
+    int tableEntries = Math.multiplyExact(parts, stride);
+    int mostChosen = backend.separatesPrompts() ? Math.max(parts, sizes.decodeRows()) : 0;
+    this.choices = backend.ints(mostChosen * TokenChoice.PACKED, "how tokens are chosen");
     this.queryStarts = backend.ints(parts + 1, "first row of each sequence");
     this.blockTables = backend.ints(tableEntries, "block tables");
-    this.logitRows = backend.ints(logits, "rows that need logits");
+    BufferSource source = backend.transferMemory().orElse(null);
+    if (source == null) {
+      this.pass = null;
+      this.transfers = null;
+      this.tokenIds = backend.ints(rows, "token ids");
+      this.sources = null;
+      this.positions = backend.ints(rows, "positions");
+      this.slots = backend.ints(rows, "KV slots");
+      this.rowSequences = backend.ints(rows, "sequence of each row");
+      this.logitRows = backend.ints(parts, "rows that need logits");
+      return;
+    }
+    int pitch = (rows + ALIGNED - 1) / ALIGNED * ALIGNED;
+    this.pass = backend.ints(Math.multiplyExact(PASS_INPUTS, pitch), "inputs of a pass");
+    this.tokenIds = backend.part(pass, 0, rows);
+    this.sources = backend.part(pass, pitch, rows);
+    this.positions = backend.part(pass, 2 * pitch, rows);
+    this.slots = backend.part(pass, 3 * pitch, rows);
+    this.rowSequences = backend.part(pass, 4 * pitch, rows);
+    this.logitRows = backend.part(pass, 5 * pitch, rows);
+    // One pass of a step is filled up with padding.
+    int sent = tableEntries + Math.multiplyExact(PASS_INPUTS, rows + sizes.decodeRows());
+    this.transfers = new StepTransfers(backend, source, sent, tokens);
   }
 
   /** The whole plan. */
@@ -52,24 +90,31 @@ final class StepBuffers {
     write(rowSequences, plan.rowSequences());
     write(queryStarts, plan.queryStarts());
     write(logitRows, plan.logitRows());
-    return tables(plan, plan.blockTableStride());
+    write(blockTables, plan.blockTables());
+    return inputs(plan.blockTableStride());
   }
 
   /**
-   * The plan's block tables, each widened to {@code stride} entries; the step's other inputs follow
-   * with {@link #upload(BatchPlan, StepPass, int)}.
+   * Begins a step in passes: its block tables, each widened to {@code stride} entries. The other
+   * inputs follow with {@link #upload(BatchPlan, StepPass, int)}.
    */
   StepInputs tables(BatchPlan plan, int stride) {
+    int parts = plan.parts().size();
+    int entries = Math.multiplyExact(parts, stride);
+    transfers.begin();
+    int place = transfers.reserve(entries);
+    IntBlock block = transfers.block();
     int own = plan.blockTableStride();
-    int[] tables = plan.blockTables();
-    if (own != stride) {
-      int parts = plan.parts().size();
-      tables = new int[Math.multiplyExact(parts, stride)];
-      for (int part = 0; part < parts; part++) {
-        System.arraycopy(plan.blockTables(), part * own, tables, part * stride, own);
+    for (int part = 0; part < parts; part++) {
+      for (int i = 0; i < stride; i++) {
+        block.set(place + part * stride + i, i < own ? plan.blockTables()[part * own + i] : 0);
       }
     }
-    write(blockTables, tables);
+    transfers.send(blockTables, place, 1, entries);
+    return inputs(stride);
+  }
+
+  private StepInputs inputs(int stride) {
     return new StepInputs(
         tokenIds, positions, slots, rowSequences, queryStarts, blockTables, stride, logitRows);
   }
@@ -80,28 +125,32 @@ final class StepBuffers {
   }
 
   /** The rows of one pass, filled up with padding to {@code count} of them. */
-  void upload(BatchPlan plan, StepPass pass, int count) {
-    write(tokenIds, pick(plan.tokenIds(), pass, count, 0));
-    if (pass.kind() == StepPass.Kind.DECODE || pass.isDrafted()) {
-      write(sources, pick(plan.sources(), pass, count, PADDING));
+  void upload(BatchPlan plan, StepPass step, int count) {
+    int place = transfers.reserve(PASS_INPUTS * count);
+    gather(place, plan.tokenIds(), step.rows(), count, 0);
+    gather(place + count, plan.sources(), step.rows(), count, PADDING);
+    gather(place + 2 * count, plan.positions(), step.rows(), count, PADDING);
+    gather(place + 3 * count, plan.slots(), step.rows(), count, PADDING);
+    gather(place + 4 * count, plan.rowSequences(), step.rows(), count, 0);
+    IntBlock block = transfers.block();
+    int[] wanted = step.logitPlaces();
+    for (int i = 0; i < count; i++) {
+      block.set(place + 5 * count + i, i < wanted.length ? wanted[i] : 0);
     }
-    write(positions, pick(plan.positions(), pass, count, PADDING));
-    write(slots, pick(plan.slots(), pass, count, PADDING));
-    write(rowSequences, pick(plan.rowSequences(), pass, count, 0));
-    write(logitRows, pass.logitPlaces());
+    transfers.send(pass, place, PASS_INPUTS, count);
   }
 
   /**
    * How the tokens of a pass are chosen, {@code [count, TokenChoice.PACKED]}; null when all are
    * greedy.
    */
-  IntTensor choices(BatchPlan plan, StepPass pass, int count) {
+  IntTensor choices(BatchPlan plan, StepPass step, int count) {
     TokenChoice[] ofLogits = plan.choices();
     int[] packed = new int[count * TokenChoice.PACKED];
     boolean plain = true;
-    for (int i = 0; i < pass.logits().length; i++) {
-      TokenChoice choice = ofLogits[pass.logits()[i]];
-      int place = pass.kind() == StepPass.Kind.PROMPT ? i : pass.logitPlaces()[i];
+    for (int i = 0; i < step.logits().length; i++) {
+      TokenChoice choice = ofLogits[step.logits()[i]];
+      int place = step.kind() == StepPass.Kind.PROMPT ? i : step.logitPlaces()[i];
       choice.pack(-1, packed, place * TokenChoice.PACKED);
       plain &= choice.plain();
     }
@@ -116,13 +165,28 @@ final class StepBuffers {
     return choices;
   }
 
-  private static int[] pick(int[] values, StepPass pass, int count, int padding) {
-    int[] picked = new int[count];
-    Arrays.fill(picked, padding);
-    for (int i = 0; i < pass.rows().length; i++) {
-      picked[i] = values[pass.rows()[i]];
+  private void gather(int place, int[] values, int[] rows, int count, int padding) {
+    IntBlock block = transfers.block();
+    for (int i = 0; i < count; i++) {
+      block.set(place + i, i < rows.length ? values[rows[i]] : padding);
     }
-    return picked;
+  }
+
+  /** Queues the way back of the step's tokens. */
+  StepTransfers.Tokens fetch(IntTensor chosen, int count) {
+    return transfers.fetch(chosen, count);
+  }
+
+  /** What devices copy; nothing where a step does not run in passes. */
+  StepTransfers.Counts transfers() {
+    return transfers == null ? new StepTransfers.Counts(0, 0, 0, 0) : transfers.counts();
+  }
+
+  @Override
+  public void close() {
+    if (transfers != null) {
+      transfers.close();
+    }
   }
 
   private void write(IntTensor dst, int[] values) {

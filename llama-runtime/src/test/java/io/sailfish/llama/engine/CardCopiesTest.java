@@ -13,6 +13,7 @@ import io.sailfish.llama.Golden;
 import io.sailfish.llama.checkpoint.Checkpoint;
 import io.sailfish.llama.checkpoint.Checkpoints;
 import io.sailfish.llama.model.LlamaWeights;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.IntStream;
@@ -29,8 +30,14 @@ class CardCopiesTest {
   /** Bytes that say how the rows of a step are chosen. */
   private static final long CHOICES = ROWS * TokenChoice.PACKED * Integer.BYTES;
 
-  /** Integer tensors of a pass (StepBuffers), and the block tables of the step. */
-  private static final int INPUTS = 7;
+  /** Integers of a row of a pass (StepBuffers). */
+  private static final int INPUTS = 6;
+
+  private record Run(
+      List<String> answers,
+      EngineMetrics metrics,
+      StepTransfers.Counts asked,
+      CudaStream.Copies copies) {}
 
   @Test
   void aGreedyStepTakesItsInputsThereAndItsTokensBack() {
@@ -47,23 +54,41 @@ class CardCopiesTest {
    * @param choices copies that say how rows are chosen, at most
    */
   private static void assertCopies(SamplingParams params, int choices) {
+    Run run = run(params, true);
+    EngineMetrics metrics = run.metrics();
+    CudaStream.Copies copies = run.copies();
+    StepTransfers.Counts asked = run.asked();
+    assertEquals(ROWS * TOKENS, metrics.outputTokens());
+    long more = copies.in() - asked.copiesIn();
+    assertTrue(more >= 0 && more <= choices, "nothing else goes to the card: " + more);
+    long moreBytes = copies.inBytes() - Integer.BYTES * asked.intsIn();
+    assertTrue(moreBytes >= 0 && moreBytes <= choices * CHOICES, "bytes: " + moreBytes);
+    assertEquals(asked.copiesOut(), copies.out(), "nothing else comes back");
+    assertEquals(Integer.BYTES * asked.intsOut(), copies.outBytes());
+    assertEquals(metrics.steps(), copies.out(), "one copy back a step");
+    assertTrue(copies.outBytes() <= metrics.steps() * 2 * ROWS * Integer.BYTES, copies::toString);
+    // Block tables, and one copy a pass: a step with prompts and answers has two.
+    assertTrue(asked.copiesIn() >= 2 * metrics.steps(), asked::toString);
+    assertTrue(asked.copiesIn() <= 3 * metrics.steps(), asked::toString);
+    int inputs = INPUTS * ROWS * 4 + ROWS * 2 * CONTEXT;
+    assertTrue(asked.intsIn() <= metrics.steps() * (long) inputs, asked::toString);
+  }
+
+  @Test
+  void aHostThatLocksNoPagesGivesTheSameAnswers() {
+    Run locked = run(SamplingParams.greedy(TOKENS), true);
+    Run plain = run(SamplingParams.greedy(TOKENS), false);
+    assertEquals(locked.answers(), plain.answers());
+  }
+
+  private static Run run(SamplingParams params, boolean locksPages) {
     CudaAvailability availability = CudaDevice.availability();
     assumeTrue(availability.available(), availability.reason());
     CudaBackend backend = CudaBackend.open(0);
-    EngineConfig config =
-        new EngineConfig(
-            "copies",
-            ROWS,
-            "test",
-            CONTEXT,
-            ROWS * CONTEXT / LlamaEngine.BLOCK_TOKENS,
-            LlamaEngine.BLOCK_TOKENS,
-            1,
-            4096,
-            backend.promptCut(),
-            false,
-            Set.of(),
-            Drafting.OFF);
+    if (!locksPages) {
+      backend.stream().device().lockNoPages();
+    }
+    EngineConfig config = config(backend);
     LlamaExecutor executor;
     try (Checkpoint checkpoint = Checkpoints.open(Golden.model("llama3"))) {
       LlamaWeights weights = LlamaWeights.load(checkpoint, backend);
@@ -71,22 +96,33 @@ class CardCopiesTest {
     }
     CudaStream stream = backend.stream();
     CudaStream.Copies before = stream.copies();
-    EngineMetrics metrics;
     try (Engine engine = Engine.start(executor, new LetterTokenizer(), config)) {
-      IntStream.range(0, ROWS)
-          .mapToObj(i -> engine.submit(GenerationRequest.generate(new int[] {i, 1, 2, 3}, params)))
-          .toList()
-          .forEach(Ticket::join);
-      metrics = engine.metrics();
+      List<Ticket> tickets =
+          IntStream.range(0, ROWS).mapToObj(i -> engine.submit(request(i, params))).toList();
+      List<String> answers =
+          tickets.stream().map(ticket -> Arrays.toString(ticket.join().tokens())).toList();
+      return new Run(
+          answers, engine.metrics(), executor.transfers(), stream.copies().since(before));
     }
-    CudaStream.Copies copies = stream.copies().since(before);
-    assertEquals(ROWS * TOKENS, metrics.outputTokens());
-    assertEquals(metrics.steps(), copies.out(), "one copy back a step");
-    assertTrue(copies.outBytes() <= metrics.steps() * 2 * ROWS * Integer.BYTES, copies::toString);
-    // A step with prompts and answers has two passes.
-    assertTrue(copies.in() <= 2L * INPUTS * metrics.steps() + choices, copies::toString);
-    int inputs = Integer.BYTES * (INPUTS * ROWS * 4 + ROWS * 2 * CONTEXT);
-    assertTrue(
-        copies.inBytes() <= metrics.steps() * (long) inputs + choices * CHOICES, copies::toString);
+  }
+
+  private static GenerationRequest request(int row, SamplingParams params) {
+    return GenerationRequest.generate(new int[] {row, 1, 2, 3}, params);
+  }
+
+  private static EngineConfig config(CudaBackend backend) {
+    return new EngineConfig(
+        "copies",
+        ROWS,
+        "test",
+        CONTEXT,
+        ROWS * CONTEXT / LlamaEngine.BLOCK_TOKENS,
+        LlamaEngine.BLOCK_TOKENS,
+        1,
+        4096,
+        backend.promptCut(),
+        false,
+        Set.of(),
+        Drafting.OFF);
   }
 }
