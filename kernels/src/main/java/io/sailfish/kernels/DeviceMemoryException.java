@@ -18,6 +18,14 @@ public final class DeviceMemoryException extends RuntimeException {
     this.freeBytes = freeBytes;
   }
 
+  /** The driver had no memory for work of its own: a recording, device code, a stream. */
+  public DeviceMemoryException(String call) {
+    super("device memory: the driver has none left for " + call);
+    this.requestedBytes = 0;
+    this.freeBytes = 0;
+  }
+
+  /** 0 where only the driver knows. */
   public long requestedBytes() {
     return requestedBytes;
   }

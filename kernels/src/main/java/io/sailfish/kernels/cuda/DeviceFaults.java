@@ -1,6 +1,7 @@
 package io.sailfish.kernels.cuda;
 
 import io.sailfish.kernels.DeviceLostException;
+import io.sailfish.kernels.DeviceMemoryException;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -44,6 +45,9 @@ final class DeviceFaults {
       if (fatal != null) {
         throw again();
       }
+    }
+    if (code == CUresult.CUDA_ERROR_OUT_OF_MEMORY) {
+      throw new DeviceMemoryException(call);
     }
     throw new CudaException(code, call);
   }

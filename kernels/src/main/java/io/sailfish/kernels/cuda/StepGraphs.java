@@ -1,18 +1,25 @@
 package io.sailfish.kernels.cuda;
 
+import io.sailfish.kernels.DeviceMemoryException;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Recorded steps by key. A step runs as it is the first time, so that code is loaded and memory
- * taken, is recorded the second time, and replayed from then on. The least recently used recordings
- * go when there are too many.
+ * taken, is recorded the second time, and replayed from then on; where the card has no memory for a
+ * recording it runs as it is. The least recently used recordings go when there are too many.
  */
 final class StepGraphs implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(StepGraphs.class);
   private static final int MOST = 96;
 
   private final Map<Object, CudaGraph> graphs = new LinkedHashMap<>(16, 0.75f, true);
   private boolean recording;
+
+  /** Whether the card had no memory for a recording. */
+  private boolean full;
 
   /** Whether what is queued now goes into a graph. */
   boolean recording() {
@@ -20,14 +27,21 @@ final class StepGraphs implements AutoCloseable {
   }
 
   void run(CudaStream stream, Object key, Runnable work) {
-    if (!graphs.containsKey(key)) {
+    if (!graphs.containsKey(key) || full && graphs.get(key) == null) {
       work.run();
       graphs.put(key, null);
       return;
     }
     CudaGraph graph = graphs.get(key);
     if (graph == null) {
-      graph = record(stream, key, work);
+      try {
+        graph = record(stream, key, work);
+      } catch (DeviceMemoryException e) {
+        LOG.warn("no further steps are recorded, so they are slower: {}", e.getMessage());
+        full = true;
+        work.run();
+        return;
+      }
       graphs.put(key, graph);
       forgetOldest(stream);
     }

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.sailfish.kernels.DeviceLostException;
+import io.sailfish.kernels.DeviceMemoryException;
 import jcuda.driver.CUresult;
 import org.junit.jupiter.api.Test;
 
@@ -23,6 +24,16 @@ class DeviceFaultsTest {
     assertTrue(e.getMessage().contains("cuMemAlloc(5)"), e.getMessage());
     assertTrue(e.getMessage().contains("CUDA_ERROR_INVALID_VALUE"), e.getMessage());
     faults.checkAlive();
+    assertFalse(faults.lost());
+  }
+
+  @Test
+  void memoryThatRanOutMayBeThereForAnotherTry() {
+    DeviceMemoryException e =
+        assertThrows(
+            DeviceMemoryException.class,
+            () -> faults.check(CUresult.CUDA_ERROR_OUT_OF_MEMORY, "cuGraphInstantiate(decode)"));
+    assertTrue(e.getMessage().contains("cuGraphInstantiate(decode)"), e.getMessage());
     assertFalse(faults.lost());
   }
 

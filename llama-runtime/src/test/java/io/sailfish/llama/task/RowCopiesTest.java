@@ -72,7 +72,8 @@ class RowCopiesTest {
     assertEquals(0, results.text().copiedRows(), "Arrow to Spark");
     long bytes = 0;
     for (int row = 0; row < results.rows(); row++) {
-      assertEquals(ROWS.get(row) == null || !results.error().isNull(row), results.text().isNull(row));
+      assertEquals(
+          ROWS.get(row) == null || !results.error().isNull(row), results.text().isNull(row));
       bytes += results.text().byteLength(row);
     }
     assertTrue(bytes > 0, "there are answers");
