@@ -21,6 +21,8 @@ import picocli.CommandLine.Spec;
     name = "convert",
     description = "Writes a model as one .sailfish file, its weights as they are.")
 final class ConvertCommand implements Runnable {
+  private static final long MIB = 1 << 20;
+
   @Parameters(index = "0", paramLabel = "MODEL", description = "GGUF file or HuggingFace folder")
   private Path model;
 
@@ -51,7 +53,10 @@ final class ConvertCommand implements Runnable {
       SailfishWriter.Description all = SailfishWriter.Description.of(checkpoint, provenance);
       ProgressBar bar = new ProgressBar("MiB");
       SailfishWriter.Progress progress =
-          (bytes, of) -> bar.show((int) (bytes >> 20), (int) (of >> 20), "");
+          (bytes, of) -> {
+            int most = (int) ((of + MIB - 1) / MIB);
+            bar.show(bytes == of ? most : (int) (bytes / MIB), most, "");
+          };
       if (packed) {
         SailfishWriter.writePacked(target, all, tensors, progress);
       } else {
