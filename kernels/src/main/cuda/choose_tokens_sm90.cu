@@ -73,7 +73,7 @@ __device__ __forceinline__ unsigned long long prefixOfWarp(unsigned long long v)
 }
 
 struct Shared {
-  uint32_t low[GROUPS][BINS], high[GROUPS][BINS], counts[BINS];  // of the block; low alone counts tokens where no mass is wanted
+  uint32_t low[GROUPS * BINS], high[GROUPS * BINS], counts[BINS];  // of the block; low alone counts tokens where no mass is wanted
   unsigned long long sums[2][BINS];                              // the same for peers, by turns: they may still read the other one
   uint32_t tokens[2][BINS];
   unsigned long long before[BINS / 32];  // sums of each warp's bins
@@ -191,19 +191,19 @@ __device__ __forceinline__ Best penalize(const Row& r, uint32_t* marks, float pe
 }
 
 __device__ __forceinline__ void clear() {
-  for (int i = threadIdx.x; i < GROUPS * BINS; i += THREADS) s.low[0][i] = 0, s.high[0][i] = 0;
+  for (int i = threadIdx.x; i < GROUPS * BINS; i += THREADS) s.low[i] = 0, s.high[i] = 0;
   if (threadIdx.x < BINS) s.counts[threadIdx.x] = 0;
   __syncthreads();
 }
 
 template <bool MASS> __device__ __forceinline__ void count(const Row& r, int bin, float v) {
-  const int group = threadIdx.x / (THREADS / GROUPS);
+  const int at = threadIdx.x / (THREADS / GROUPS) * BINS + bin;
   if (MASS) {
     const unsigned long long weight = r.weight(v);
-    atomicAdd(&s.low[group][bin], (uint32_t)weight & (1 << LOW_BITS) - 1);
-    if (weight >> LOW_BITS != 0) atomicAdd(&s.high[group][bin], (uint32_t)(weight >> LOW_BITS));
+    atomicAdd(&s.low[at], (uint32_t)weight & (1 << LOW_BITS) - 1);
+    if (weight >> LOW_BITS != 0) atomicAdd(&s.high[at], (uint32_t)(weight >> LOW_BITS));
   } else {
-    atomicAdd(&s.low[group][bin], 1u);
+    atomicAdd(&s.low[at], 1u);
   }
 }
 
@@ -216,7 +216,7 @@ template <bool MASS> __device__ __forceinline__ unsigned long long locate(Row& r
   __syncthreads();
   if (bin < BINS) {
 #pragma unroll
-    for (int g = 0; g < GROUPS; g++) sum += s.low[g][bin] + (MASS ? (unsigned long long)s.high[g][bin] << LOW_BITS : 0);
+    for (int g = 0; g < GROUPS; g++) sum += s.low[g * BINS + bin] + (MASS ? (unsigned long long)s.high[g * BINS + bin] << LOW_BITS : 0);
     s.sums[r.turn][bin] = sum;
     s.tokens[r.turn][bin] = s.counts[bin];
   }
