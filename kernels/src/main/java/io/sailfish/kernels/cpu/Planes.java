@@ -29,7 +29,7 @@ final class Planes {
 
   /** See {@link PanelLayout#packUnit}. */
   static void pack(PanelLayout layout, ByteBuffer src, int at, int column, int[] words, int to) {
-    int codes = to + layout.codeWords() + column;
+    byte[] codes = new byte[layout.unitInner()];
     for (int block = 0; block < layout.unitBlocks(); block++) {
       int from = at + block * layout.format().blockBytes();
       int scales = to + block * layout.scaleWords();
@@ -38,30 +38,38 @@ final class Planes {
       } else {
         PanelLayout.putHalf(words, scales, column, src.getShort(from));
       }
-      packCodes(layout, src, from, words, codes, block);
+      unpack(layout, src, from, codes, block * layout.format().blockLength());
+    }
+    int inner = layout.planeInner();
+    int first = to + layout.codeWords() + column;
+    for (int i = 0; i < inner; i++) {
+      int word = 0;
+      if (layout.kind() == Kind.BYTE) {
+        for (int p = 0; p < 4; p++) {
+          word |= (codes[p * inner + i] & 0xFF) << 8 * p;
+        }
+      } else {
+        for (int p = 0; p < 8; p++) {
+          word |= codes[p * inner + i] << 4 * p;
+        }
+      }
+      words[first + i * PanelLayout.COLUMNS] = word;
     }
   }
 
   /** Nibbles stand in 16 bytes: those of the first 16 inputs low. Signed bytes get 128 more. */
-  private static void packCodes(
-      PanelLayout layout, ByteBuffer src, int at, int[] words, int codes, int block) {
-    int bits = layout.bits();
-    int length = layout.format().blockLength();
-    int bytes = length * bits / Byte.SIZE;
-    int first = at + layout.format().blockBytes() - bytes;
-    int mask = (1 << bits) - 1;
-    int flip = layout.kind() == Kind.BYTE ? 0x80 : 0;
-    int inner = layout.planeInner();
-    int shift = block * length / inner * bits;
-    int row = block * length % inner;
-    for (int i = 0; i < length; i++) {
-      int value = i < bytes ? src.get(first + i) : src.get(first + i - bytes) >>> 4;
-      words[codes + row * PanelLayout.COLUMNS] |= (value & mask ^ flip) << shift;
-      row++;
-      if (row == inner) {
-        row = 0;
-        shift += bits;
+  private static void unpack(PanelLayout layout, ByteBuffer src, int at, byte[] codes, int to) {
+    if (layout.kind() == Kind.BYTE) {
+      for (int i = 0; i < 32; i++) {
+        codes[to + i] = (byte) (src.get(at + 2 + i) ^ 0x80);
       }
+      return;
+    }
+    int first = at + layout.format().blockBytes() - 16;
+    for (int i = 0; i < 16; i++) {
+      int pair = src.get(first + i);
+      codes[to + i] = (byte) (pair & 15);
+      codes[to + 16 + i] = (byte) (pair >>> 4 & 15);
     }
   }
 
