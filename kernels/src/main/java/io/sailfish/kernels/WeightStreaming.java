@@ -27,15 +27,16 @@ public interface WeightStreaming {
   /** Bytes of the host that weights may take. */
   long hostBytes();
 
-  /** Bytes of the device that go to streaming itself. */
-  long placesBytes(long largestBytes);
+  /** Bytes of the device that so many places for weights on their way take. */
+  long placesBytes(long largestBytes, int places);
 
   /**
    * Packs weights that are streamed, in the order in which a step uses them, each of them once.
    *
    * @param largestBytes of one weight
+   * @param places that weights take turns in; two at least, four for a layer ahead
    */
-  WeightPacker packer(long largestBytes);
+  WeightPacker packer(long largestBytes, int places);
 
   /** Bytes that come to the device in a step; 0 when all weights lie there. */
   long streamedBytes();

@@ -12,6 +12,7 @@ import io.sailfish.kernels.format.packed.ZeroKind;
  */
 public final class RandomWeights {
   private static final int GROUP = 128;
+  private static final int STREAM_PLACES = 4;
 
   /** Standard deviation of a uniform code of 1 to 15 about 8, and a little for the scales. */
   private static final double CODE_DEVIATION = 4.5;
@@ -36,7 +37,7 @@ public final class RandomWeights {
    * @param largestBytes of one of them
    */
   public static RandomWeights streamed(CudaBackend backend, int seed, long largestBytes) {
-    backend.streamed().packer(largestBytes);
+    backend.streamed().packer(largestBytes, STREAM_PLACES);
     return new RandomWeights(backend, seed, backend.streamed());
   }
 

@@ -12,18 +12,15 @@ import java.util.Locale;
 
 /**
  * Weights in page-locked memory of the host, copied on a stream of their own to a few places on the
- * card by turns: weight n goes to place n % {@link #PLACES} once the product that used it last is
- * done, and its own product waits for it. All of that are events, so a step that is recorded brings
- * its copies along.
+ * card by turns: each goes to its place once the product that used the place last is done, and its
+ * own product waits for it. All of that are events, so a step that is recorded brings its copies
+ * along.
  *
  * <p>A pass uses the weights in their order. {@link #begin} fills the places, and each product that
  * is queued sends the next weight to its own. What was sent and is not used, because a pass ended
  * early or took another order, costs its copy and nothing else.
  */
 final class WeightStream implements WeightStreaming, WeightHome, AutoCloseable {
-  /** A layer has four matrices, so a layer is multiplied while the next one comes. */
-  private static final int PLACES = 4;
-
   private static final int NONE = -1;
 
   /** Of the host's available memory: the rest is for its page cache and everybody else. */
@@ -35,7 +32,7 @@ final class WeightStream implements WeightStreaming, WeightHome, AutoCloseable {
   private final CudaBackend backend;
   private final CudaStream copies;
   private final CudaEvent begun;
-  private final Place[] places = new Place[PLACES];
+  private Place[] places = {};
   private final List<PinnedMemory> weights = new ArrayList<>();
   private DeviceBuffer memory;
   private long placeBytes;
@@ -58,7 +55,6 @@ final class WeightStream implements WeightStreaming, WeightHome, AutoCloseable {
     CudaDevice device = backend.stream().device();
     copies = device.newStream();
     begun = device.newEvent();
-    Arrays.setAll(places, i -> new Place());
   }
 
   @Override
@@ -87,22 +83,25 @@ final class WeightStream implements WeightStreaming, WeightHome, AutoCloseable {
   }
 
   @Override
-  public long placesBytes(long largestBytes) {
-    return CudaMemory.sizeClass(PLACES * CudaMemory.sizeClass(largestBytes));
+  public long placesBytes(long largestBytes, int places) {
+    return CudaMemory.sizeClass(places * CudaMemory.sizeClass(largestBytes));
   }
 
   @Override
-  public WeightPacker packer(long largestBytes) {
+  public WeightPacker packer(long largestBytes, int placeCount) {
+    Arguments.atLeast("streaming of weights", "places", 2, placeCount);
     if (memory != null) {
       throw new IllegalStateException("the streamed weights of this backend have their packer");
     }
     placeBytes = CudaMemory.sizeClass(largestBytes);
-    memory = backend.scope().allocate(PLACES * placeBytes, "weights that are streamed");
+    memory = backend.scope().allocate(placeCount * placeBytes, "weights that are streamed");
+    places = new Place[placeCount];
+    Arrays.setAll(places, i -> new Place());
     return new CudaWeights(backend, this);
   }
 
   private long address(int weight) {
-    return memory.address() + weight % PLACES * placeBytes;
+    return memory.address() + weight % places.length * placeBytes;
   }
 
   @Override
@@ -188,7 +187,7 @@ final class WeightStream implements WeightStreaming, WeightHome, AutoCloseable {
 
   /** Queues {@code stream}'s wait for a weight. */
   CudaWeight arrive(CudaStream stream, StreamedWeight weight) {
-    Place place = places[weight.number() % PLACES];
+    Place place = places[weight.number() % places.length];
     if (place.weight != weight.number()) {
       settle(stream);
       restart(stream, weight.number());
@@ -201,8 +200,8 @@ final class WeightStream implements WeightStreaming, WeightHome, AutoCloseable {
 
   /** Says that the product of an arrived weight is queued, so that its place is the next one's. */
   void used(CudaStream stream, StreamedWeight weight) {
-    if (next < weights.size() && next % PLACES == weight.number() % PLACES) {
-      Place place = places[weight.number() % PLACES];
+    if (next < weights.size() && next % places.length == weight.number() % places.length) {
+      Place place = places[weight.number() % places.length];
       stream.record(place.used);
       copies.await(place.used);
       send();
@@ -217,13 +216,13 @@ final class WeightStream implements WeightStreaming, WeightHome, AutoCloseable {
   }
 
   private void sendFirst() {
-    for (int i = 0; i < PLACES && next < weights.size(); i++) {
+    for (int i = 0; i < places.length && next < weights.size(); i++) {
       send();
     }
   }
 
   private void send() {
-    Place place = places[next % PLACES];
+    Place place = places[next % places.length];
     copies.upload(weights.get(next).buffer().clear(), address(next));
     copies.record(place.arrived);
     place.weight = next++;

@@ -29,8 +29,17 @@ final class WeightPlacement {
   /** Rows that layers make room for before anything is streamed for want of it. */
   private static final int ROWS = 32;
 
-  /** Padding of matrices to tiles, and size classes of memory. */
-  private static final double ROUNDING = 1.3;
+  /** A layer has four matrices, so one is computed while the next one comes. */
+  private static final int PLACES = 4;
+
+  /** One matrix comes while another is multiplied. */
+  private static final int FEWEST_PLACES = 2;
+
+  /** Matrices are padded to tiles. */
+  private static final int TILE = 128;
+
+  /** Memory comes in size classes. */
+  private static final double ROUNDING = 1.2;
 
   /** Tables, and what a piece of memory is larger than what was asked for. */
   private static final long SMALL_BYTES = 4 << 20;
@@ -51,16 +60,21 @@ final class WeightPlacement {
     }
     WeightSizes sizes = WeightSizes.of(checkpoint, backend);
     int most = runtime.batchCap() > 0 ? Math.min(ROWS, runtime.batchCap()) : ROWS;
-    long places = streaming.placesBytes(sizes.largest());
     StreamedLayers layers =
-        choose(sizes, most, rows -> device - steps.bytes(rows), places)
+        choose(
+                sizes,
+                most,
+                rows -> device - steps.bytes(rows),
+                places -> streaming.placesBytes(sizes.largest(), places))
             .orElseThrow(
                 () ->
                     refused(
                         "%s: %,d bytes of the device are this process's; with all layers streamed"
                                 .formatted(model.name(), device)
                             + " embedding and head take %,d, layers on their way %,d, a step of one"
-                                .formatted(sizes.vocabulary(), places)
+                                .formatted(
+                                    sizes.vocabulary(),
+                                    streaming.placesBytes(sizes.largest(), FEWEST_PLACES))
                             + " row and one context %,d; lower %s or raise %s"
                                 .formatted(
                                     steps.bytes(1),
@@ -80,16 +94,20 @@ final class WeightPlacement {
   /**
    * @param most rows that are wished for
    * @param room for weights beside steps of so many rows
+   * @param placesBytes what so many places take
    */
   static Optional<StreamedLayers> choose(
-      WeightSizes sizes, int most, IntToLongFunction room, long places) {
+      WeightSizes sizes, int most, IntToLongFunction room, IntToLongFunction placesBytes) {
     if (sizes.total() <= room.applyAsLong(1)) {
       return Optional.of(StreamedLayers.NONE);
     }
     for (int rows = most; rows >= 1; rows /= 2) {
-      Optional<StreamedLayers> layers = sizes.fitting(room.applyAsLong(rows), places);
-      if (layers.isPresent()) {
-        return layers;
+      for (int places = PLACES; places >= FEWEST_PLACES; places /= 2) {
+        long taken = placesBytes.applyAsLong(places);
+        Optional<StreamedLayers> layers = sizes.fitting(room.applyAsLong(rows), places, taken);
+        if (layers.isPresent()) {
+          return layers;
+        }
       }
     }
     return Optional.empty();
@@ -119,14 +137,17 @@ final class WeightPlacement {
 
   /** What the matrices take at most: two bytes a weight. Where that fits, nothing is looked at. */
   private static long dense(ModelConfig model) {
-    long vocabulary = (model.tiedEmbeddings() ? 1L : 2L) * model.vocabulary() * model.hidden();
-    long layers = 0;
+    long outputs = (model.tiedEmbeddings() ? 1L : 2L) * padded(model.vocabulary());
     for (int i = 0; i < model.layers(); i++) {
       LayerSizes sizes = model.sizes(i);
-      int attention = model.attention().qkvCols() + model.attention().qCols();
-      layers += (long) model.hidden() * (attention + 3L * sizes.inner());
+      outputs += padded(model.attention().qkvCols()) + padded(model.attention().qCols());
+      outputs += 3 * padded(sizes.inner());
     }
-    return (long) (ROUNDING * 2 * (vocabulary + layers));
+    return (long) (ROUNDING * Short.BYTES * outputs * padded(model.hidden()));
+  }
+
+  private static long padded(int size) {
+    return (size + TILE - 1L) / TILE * TILE;
   }
 
   /** Norms, biases and orders of inputs, which are many small pieces of memory. */

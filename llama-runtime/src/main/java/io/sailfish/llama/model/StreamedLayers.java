@@ -6,10 +6,11 @@ package io.sailfish.llama.model;
  *
  * @param count how many
  * @param largest bytes of their largest matrix
+ * @param places of the device that matrices take turns in
  */
-public record StreamedLayers(int count, long largest) {
+public record StreamedLayers(int count, long largest, int places) {
   /** All matrices lie on the device. */
-  public static final StreamedLayers NONE = new StreamedLayers(0, 0);
+  public static final StreamedLayers NONE = new StreamedLayers(0, 0, 0);
 
   /** Whether a layer of {@code layers} is among them. */
   public boolean contains(int layer, int layers) {

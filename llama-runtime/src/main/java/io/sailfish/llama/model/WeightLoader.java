@@ -32,7 +32,8 @@ final class WeightLoader {
 
   LlamaWeights load(StreamedLayers streamed) {
     ModelConfig c = checkpoint.config();
-    WeightPacker hostPacker = streamed.count() == 0 ? null : streaming().packer(streamed.largest());
+    WeightPacker hostPacker =
+        streamed.count() == 0 ? null : streaming().packer(streamed.largest(), streamed.places());
     Weight embedding = pack(backend, vocabulary("embedding", c));
     List<LlamaWeights.Layer> layers = new ArrayList<>(c.layers());
     for (int i = 0; i < c.layers(); i++) {

@@ -36,16 +36,17 @@ public record WeightSizes(long vocabulary, long[] layers, long largest) {
    * The fewest layers that have to be streamed.
    *
    * @param room bytes of the device for weights
-   * @param places bytes of the device that streaming takes by itself
+   * @param places that matrices take turns in
+   * @param placesBytes bytes of the device that these take
    * @return empty where streaming all of them does not help
    */
-  public Optional<StreamedLayers> fitting(long room, long places) {
+  public Optional<StreamedLayers> fitting(long room, int places, long placesBytes) {
     if (total() <= room) {
       return Optional.of(StreamedLayers.NONE);
     }
     for (int count = 1; count <= layers.length; count++) {
-      StreamedLayers streamed = new StreamedLayers(count, largest);
-      if (total() - streamed(streamed) + places <= room) {
+      StreamedLayers streamed = new StreamedLayers(count, largest, places);
+      if (total() - streamed(streamed) + placesBytes <= room) {
         return Optional.of(streamed);
       }
     }

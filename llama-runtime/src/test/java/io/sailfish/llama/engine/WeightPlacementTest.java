@@ -36,21 +36,23 @@ class WeightPlacementTest {
 
   @Test
   void otherwiseAsFewAsLeaveRoomForABatch() {
-    // Two places of 20; without one, two layers 250 + 40, 200 + 40 are left.
+    // Four places of 10; without one, two layers 250 + 40, 200 + 40 are left.
     assertEquals(1, choose(290, rows -> 0));
     assertEquals(2, choose(289, rows -> 0));
     assertEquals(2, choose(290, rows -> 50 * rows / 32), "a batch of 32 has room first");
     assertEquals(4, choose(150, rows -> 10 * rows), "or a smaller one");
+    assertEquals(4, choose(120, rows -> 0), "with two places at last");
   }
 
   @Test
   void whatHasNoRoomWithoutAnyLayerHasNone() {
     assertTrue(
-        WeightPlacement.choose(SIZES, 32, rows -> 139, 40).isEmpty(), "139 bytes for 100 + 40");
+        WeightPlacement.choose(SIZES, 32, rows -> 119, places -> 10 * places).isEmpty(),
+        "119 bytes for 100 and two places");
   }
 
   private static int choose(long device, java.util.function.IntToLongFunction steps) {
-    return WeightPlacement.choose(SIZES, 32, rows -> device - steps.applyAsLong(rows), 40)
+    return WeightPlacement.choose(SIZES, 32, rows -> device - steps.applyAsLong(rows), p -> 10 * p)
         .orElseThrow()
         .count();
   }
@@ -64,7 +66,7 @@ class WeightPlacementTest {
   }
 
   private static List<Integer> layers(int count, int of) {
-    StreamedLayers streamed = new StreamedLayers(count, 1);
+    StreamedLayers streamed = new StreamedLayers(count, 1, 4);
     List<Integer> chosen = new ArrayList<>();
     for (int i = 0; i < of; i++) {
       if (streamed.contains(i, of)) {
@@ -129,12 +131,12 @@ class WeightPlacementTest {
     }
 
     @Override
-    public long placesBytes(long largestBytes) {
-      return 2 * largestBytes;
+    public long placesBytes(long largestBytes, int places) {
+      return places * largestBytes / 2;
     }
 
     @Override
-    public WeightPacker packer(long largestBytes) {
+    public WeightPacker packer(long largestBytes, int places) {
       return (name, parts) -> {
         streamed.add(name);
         return cpu.weight(name, parts);
@@ -188,7 +190,8 @@ class WeightPlacementTest {
       long room = sizes.vocabulary() + 2 * sizes.largest();
       String host = refusal(checkpoint, new Device(steps + room, 1000));
       assertTrue(host.contains("page-locked") && host.contains("1,000"), host);
-      String device = refusal(checkpoint, new Device(steps + room - 1, 1000));
+      long less = sizes.vocabulary() + sizes.largest() - 1;
+      String device = refusal(checkpoint, new Device(steps + less, 1000));
       assertTrue(device.contains("%,d".formatted(sizes.vocabulary())), device);
       assertTrue(device.contains(StepMemory.FRACTION_KEY), device);
     }
