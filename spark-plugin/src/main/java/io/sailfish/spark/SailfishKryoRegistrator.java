@@ -1,6 +1,7 @@
 package io.sailfish.spark;
 
 import com.esotericsoftware.kryo.Kryo;
+import io.sailfish.kernels.format.TwoByteFloat;
 import io.sailfish.llama.DeviceUse;
 import io.sailfish.llama.RowTask;
 import io.sailfish.llama.RowUsage;
@@ -67,6 +68,7 @@ public final class SailfishKryoRegistrator implements KryoRegistrator {
           GenerationResult[].class,
           GenerationResult.Finish[].class,
           Grid.class,
+          TwoByteFloat.class,
           float[].class,
           Matrix[].class,
           ClusterSteps.Piece[].class,
