@@ -1,5 +1,7 @@
 package io.sailfish.spark;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
 import io.sailfish.arrow.ArrowMemory;
 import io.sailfish.arrow.Utf8Column;
 import io.sailfish.arrow.Utf8Writer;
@@ -41,6 +43,7 @@ public final class FakeRuntime implements LlamaRuntime {
   public static final List<RowTask> TASKS = Collections.synchronizedList(new ArrayList<>());
   private static final List<ArrowMemory> MEMORIES = Collections.synchronizedList(new ArrayList<>());
   private static final AtomicInteger OPEN_RESULTS = new AtomicInteger();
+  private static final AtomicInteger AT_WORK = new AtomicInteger();
 
   private final AtomicInteger rowsAtWork = new AtomicInteger();
   private final AtomicInteger submitted = new AtomicInteger();
@@ -67,14 +70,26 @@ public final class FakeRuntime implements LlamaRuntime {
     TASKS.clear();
   }
 
-  /** Bytes that columns and results of all models hold. */
-  public static long bytesInUse() {
-    return MEMORIES.stream().mapToLong(memory -> memory.statistics().bytesInUse()).sum();
+  /**
+   * Fails when columns or results of any model are held after all batches have been answered. Waits
+   * for that: a query that ends early leaves batches at work and tasks that are yet to close
+   * theirs.
+   */
+  public static void assertAllIsBack() throws InterruptedException {
+    for (int i = 0; i < 200 && !allIsBack(); i++) {
+      Thread.sleep(50);
+    }
+    assertEquals(0, AT_WORK.get(), "batches at work");
+    assertEquals(0, OPEN_RESULTS.get(), "open results");
+    assertEquals(0, bytesInUse(), "bytes in use");
   }
 
-  /** Results that nobody has closed. */
-  public static int openResults() {
-    return OPEN_RESULTS.get();
+  private static boolean allIsBack() {
+    return AT_WORK.get() == 0 && OPEN_RESULTS.get() == 0 && bytesInUse() == 0;
+  }
+
+  private static long bytesInUse() {
+    return MEMORIES.stream().mapToLong(memory -> memory.statistics().bytesInUse()).sum();
   }
 
   private static Thread daemon(Runnable work) {
@@ -106,6 +121,7 @@ public final class FakeRuntime implements LlamaRuntime {
     MOST_ROWS_AT_WORK.accumulateAndGet(rowsAtWork.addAndGet(rows), Math::max);
     long delay = delayMs * (1 + submitted.getAndIncrement() % 2);
     CompletableFuture<RowResults> future = new CompletableFuture<>();
+    AT_WORK.incrementAndGet();
     workers.execute(
         () -> {
           try {
@@ -118,6 +134,8 @@ public final class FakeRuntime implements LlamaRuntime {
             }
           } catch (Throwable e) {
             future.completeExceptionally(e);
+          } finally {
+            AT_WORK.decrementAndGet();
           }
         });
     return future;
@@ -192,7 +210,7 @@ public final class FakeRuntime implements LlamaRuntime {
 
   @Override
   public void close() {
-    workers.shutdownNow();
+    AT_WORK.addAndGet(-workers.shutdownNow().size());
   }
 
   private static final class Results implements RowResults {

@@ -43,8 +43,8 @@ final class Queries
   }
 
   @Override
-  public void afterEach(ExtensionContext context) {
-    assertEquals(0, FakeRuntime.openResults());
+  public void afterEach(ExtensionContext context) throws InterruptedException {
+    FakeRuntime.assertAllIsBack();
   }
 
   SparkSession spark() {

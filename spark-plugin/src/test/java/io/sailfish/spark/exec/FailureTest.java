@@ -59,11 +59,7 @@ class FailureTest {
 
   @AfterEach
   void memoryIsBack() throws Exception {
-    for (int i = 0; i < 100 && FakeRuntime.bytesInUse() > 0; i++) {
-      Thread.sleep(50); // answers of cancelled rows are still on their way
-    }
-    assertEquals(0, FakeRuntime.bytesInUse());
-    assertEquals(0, FakeRuntime.openResults());
+    FakeRuntime.assertAllIsBack();
   }
 
   private static SailfishException failure(String query) {
