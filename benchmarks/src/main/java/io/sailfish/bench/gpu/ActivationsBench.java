@@ -3,13 +3,8 @@ package io.sailfish.bench.gpu;
 import io.sailfish.bench.BenchmarkResult;
 import io.sailfish.kernels.BackendRequest;
 import io.sailfish.kernels.cuda.CudaBackend;
-import io.sailfish.kernels.cuda.CudaEvent;
-import io.sailfish.kernels.cuda.CudaStream;
 import io.sailfish.kernels.format.TwoByteFloat;
 import java.io.IOException;
-import java.nio.file.Path;
-import java.time.LocalDateTime;
-import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -44,9 +39,7 @@ public final class ActivationsBench {
       bench.run(
           List.of(
               new StepModel(StepModel.LLAMA_8B, fp16), new StepModel(StepModel.LLAMA_8B, bf16)));
-      if (options.has("results")) {
-        bench.write(fp16.stream().device().properties().name(), options, args);
-      }
+      bench.write(fp16.stream().device().properties().name(), options);
     }
   }
 
@@ -83,7 +76,7 @@ public final class ActivationsBench {
         runs[i][run] = millis.applyAsDouble(models.get(i));
       }
     }
-    double[] medians = Arrays.stream(runs).mapToDouble(ActivationsBench::median).toArray();
+    double[] medians = Arrays.stream(runs).mapToDouble(CardTime::median).toArray();
     List<String> row =
         List.of(
             what,
@@ -92,12 +85,6 @@ public final class ActivationsBench {
             String.format(Locale.ROOT, "%.3f", medians[1] / medians[0]));
     System.out.println(String.join("  ", row));
     table.add(row);
-  }
-
-  private static double median(double[] values) {
-    double[] sorted = values.clone();
-    Arrays.sort(sorted);
-    return sorted[sorted.length / 2];
   }
 
   private static double stepMillis(StepModel model, int rows) {
@@ -111,20 +98,16 @@ public final class ActivationsBench {
   }
 
   private static double millis(StepModel model, int count, IntConsumer work) {
-    CudaStream stream = model.backend.stream();
-    try (CudaEvent start = stream.device().newEvent();
-        CudaEvent end = stream.device().newEvent()) {
-      stream.record(start);
-      for (int i = 0; i < count; i++) {
-        work.accept(i);
-      }
-      stream.record(end);
-      end.synchronize();
-      return end.microsSince(start) / 1000 / count;
-    }
+    Runnable all =
+        () -> {
+          for (int i = 0; i < count; i++) {
+            work.accept(i);
+          }
+        };
+    return CardTime.micros(model.backend.stream(), all) / 1000 / count;
   }
 
-  private void write(String card, Options options, String[] args) throws IOException {
+  private void write(String card, Options options) throws IOException {
     BenchmarkResult.Table result =
         new BenchmarkResult.Table(
             "Steps with fp16 and with bf16 activations",
@@ -133,16 +116,7 @@ public final class ActivationsBench {
                 + ", by turns",
             List.of("step", "fp16", "bf16", "bf16 / fp16"),
             table);
-    Path file =
-        new BenchmarkResult(
-                "gpu-activations",
-                LocalDateTime.now().truncatedTo(ChronoUnit.MINUTES).toString(),
-                options.text("commit", "unknown"),
-                card,
-                "java -cp 'lib/*' io.sailfish.bench.gpu.ActivationsBench " + String.join(" ", args),
-                List.of(),
-                List.of(result))
-            .write(Path.of(options.text("results", ".")));
-    System.out.println("written " + file);
+    new CardProgram(ActivationsBench.class, "gpu-activations", options)
+        .write(card, List.of(), List.of(result));
   }
 }

@@ -1,7 +1,6 @@
 package io.sailfish.bench.gpu;
 
 import io.sailfish.kernels.cuda.CudaDevice;
-import io.sailfish.kernels.cuda.CudaEvent;
 import io.sailfish.kernels.cuda.CudaGraph;
 import io.sailfish.kernels.cuda.CudaStream;
 import io.sailfish.kernels.cuda.DeviceBuffer;
@@ -121,22 +120,12 @@ final class ChainBench implements AutoCloseable {
   }
 
   private Time replay(CudaGraph graph) {
-    double[] micros = new double[REPLAYS];
-    try (CudaEvent start = stream.device().newEvent();
-        CudaEvent end = stream.device().newEvent()) {
-      for (int i = -WARM_UP; i < REPLAYS; i++) {
-        stream.record(start);
-        graph.launch(stream);
-        stream.record(end);
-        end.synchronize();
-        if (i >= 0) {
-          micros[i] = end.microsSince(start) / blocks.size();
-        }
-      }
-    }
+    double[] micros =
+        Arrays.stream(CardTime.each(stream, WARM_UP, REPLAYS, () -> graph.launch(stream)))
+            .map(chain -> chain / blocks.size())
+            .toArray();
     List<Double> all = Arrays.stream(micros).map(t -> Math.rint(t * 100) / 100).boxed().toList();
-    Arrays.sort(micros);
-    return new Time(Math.rint(micros[REPLAYS / 2] * 100) / 100, all);
+    return new Time(Math.rint(CardTime.median(micros) * 100) / 100, all);
   }
 
   @Override

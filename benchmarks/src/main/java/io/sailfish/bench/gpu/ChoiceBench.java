@@ -6,13 +6,8 @@ import io.sailfish.kernels.IntTensor;
 import io.sailfish.kernels.Tensor;
 import io.sailfish.kernels.choice.TokenChoice;
 import io.sailfish.kernels.cuda.CudaBackend;
-import io.sailfish.kernels.cuda.CudaEvent;
 import java.io.IOException;
-import java.nio.file.Path;
-import java.time.LocalDateTime;
-import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 
@@ -71,9 +66,7 @@ public final class ChoiceBench {
           bench.inSteps(rows);
         }
       }
-      if (options.has("results")) {
-        bench.write(options, args);
-      }
+      bench.write(options);
     }
   }
 
@@ -164,24 +157,12 @@ public final class ChoiceBench {
   /** Median time of recorded work. */
   private double median(Object key, Runnable work, int parts) {
     int replays = parts == 1 ? STEPS : REPLAYS;
-    double[] micros = new double[replays];
-    try (CudaEvent start = card.stream().device().newEvent();
-        CudaEvent end = card.stream().device().newEvent()) {
-      for (int i = -3; i < replays; i++) { // as queued, recorded, replayed
-        card.stream().record(start);
-        card.replay(key, work);
-        card.stream().record(end);
-        end.synchronize();
-        if (i >= 0) {
-          micros[i] = end.microsSince(start) / parts;
-        }
-      }
-    }
-    Arrays.sort(micros);
-    return micros[replays / 2];
+    double[] micros = // as queued, recorded, replayed
+        CardTime.each(card.stream(), 3, replays, () -> card.replay(key, work));
+    return CardTime.median(micros) / parts;
   }
 
-  private void write(Options options, String[] args) throws IOException {
+  private void write(Options options) throws IOException {
     BenchmarkResult.Table kernels =
         new BenchmarkResult.Table(
             "The choice of tokens by itself",
@@ -195,16 +176,10 @@ public final class ChoiceBench {
             "µs a decode step of Llama 8B shapes, all rows chosen alike, context " + CONTEXT,
             List.of("way", "rows", "µs a step", "more than greedy", "share of the step"),
             inSteps);
-    Path file =
-        new BenchmarkResult(
-                "gpu-token-choice",
-                LocalDateTime.now().truncatedTo(ChronoUnit.MINUTES).toString(),
-                options.text("commit", "unknown"),
-                card.stream().device().properties().name(),
-                "java -cp 'lib/*' io.sailfish.bench.gpu.ChoiceBench " + String.join(" ", args),
-                List.of(),
-                inSteps.isEmpty() ? List.of(kernels) : List.of(kernels, steps))
-            .write(Path.of(options.text("results", ".")));
-    System.out.println("written " + file);
+    new CardProgram(ChoiceBench.class, "gpu-token-choice", options)
+        .write(
+            card.stream().device().properties().name(),
+            List.of(),
+            inSteps.isEmpty() ? List.of(kernels) : List.of(kernels, steps));
   }
 }

@@ -8,11 +8,7 @@ import io.sailfish.kernels.LayerAttention;
 import io.sailfish.kernels.StepInputs;
 import io.sailfish.kernels.Tensor;
 import io.sailfish.kernels.cuda.CudaBackend;
-import io.sailfish.kernels.cuda.CudaEvent;
 import java.io.IOException;
-import java.nio.file.Path;
-import java.time.LocalDateTime;
-import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -44,9 +40,7 @@ public final class FamilyAttentionBench {
       bench.run(16, 576, 256);
       bench.run(64, 576, 256);
       bench.run(16, 8192, 4096);
-      if (options.has("results")) {
-        bench.write(options, args);
-      }
+      bench.write(options);
     }
   }
 
@@ -99,42 +93,20 @@ public final class FamilyAttentionBench {
             backend.ops().ropeAttention(y, qkv, how, step, cache, i, SHAPE, rows);
           }
         };
-    double[] micros = new double[REPLAYS];
     Object key = new Object();
-    try (CudaEvent start = backend.stream().device().newEvent();
-        CudaEvent end = backend.stream().device().newEvent()) {
-      for (int i = -2; i < REPLAYS; i++) { // as queued, recorded, replayed
-        backend.stream().record(start);
-        backend.replay(key, layers);
-        backend.stream().record(end);
-        end.synchronize();
-        if (i >= 0) {
-          micros[i] = end.microsSince(start) / LAYERS;
-        }
-      }
-    }
-    Arrays.sort(micros);
-    return "%.2f".formatted(micros[REPLAYS / 2]);
+    double[] micros = // as queued, recorded, replayed
+        CardTime.each(backend.stream(), 2, REPLAYS, () -> backend.replay(key, layers));
+    return "%.2f".formatted(CardTime.median(micros) / LAYERS);
   }
 
-  private void write(Options options, String[] args) throws IOException {
+  private void write(Options options) throws IOException {
     BenchmarkResult.Table result =
         new BenchmarkResult.Table(
             "Rotation, append and attention of families beside Llama's",
             "µs a layer, 32 query heads and 8 kv heads of 128, 32 layers in a graph",
             List.of("rows", "context", "Llama", "biases", "norms of heads", "window", "its keys"),
             table);
-    Path file =
-        new BenchmarkResult(
-                "gpu-family-attention",
-                LocalDateTime.now().truncatedTo(ChronoUnit.MINUTES).toString(),
-                options.text("commit", "unknown"),
-                backend.stream().device().properties().name(),
-                "java -cp 'lib/*' io.sailfish.bench.gpu.FamilyAttentionBench "
-                    + String.join(" ", args),
-                List.of(),
-                List.of(result))
-            .write(Path.of(options.text("results", ".")));
-    System.out.println("written " + file);
+    new CardProgram(FamilyAttentionBench.class, "gpu-family-attention", options)
+        .write(backend.stream().device().properties().name(), List.of(), List.of(result));
   }
 }

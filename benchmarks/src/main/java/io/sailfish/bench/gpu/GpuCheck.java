@@ -8,8 +8,6 @@ import io.sailfish.kernels.cuda.QuantGemm;
 import io.sailfish.kernels.format.TwoByteFloat;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.time.LocalDateTime;
-import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
@@ -47,18 +45,14 @@ public final class GpuCheck {
 
   public static void main(String[] args) throws IOException {
     Options options = new Options(args);
-    CudaAvailability availability = CudaDevice.availability();
-    if (!availability.available()) {
-      System.out.println("nothing checked, no card: " + availability.reason());
-      System.exit(2);
-    }
+    CudaAvailability availability = CardProgram.requireCard("checked");
     try (CudaDevice device = CudaDevice.open(0);
         CudaStream stream = device.newStream();
         QuantGemm gemm = new QuantGemm(stream)) {
       System.out.println(device.properties().describe() + ", " + availability.reason());
       GpuCheck check = new GpuCheck(options, stream, gemm);
       check.run();
-      System.exit(check.report(device.properties().name(), args) ? 0 : 1);
+      System.exit(check.report(device.properties().name()) ? 0 : 1);
     }
   }
 
@@ -187,7 +181,7 @@ public final class GpuCheck {
     }
   }
 
-  private boolean report(String card, String[] args) throws IOException {
+  private boolean report(String card) throws IOException {
     List<BenchmarkResult.Figure> figures = new ArrayList<>();
     worst.forEach(
         (type, error) ->
@@ -199,14 +193,8 @@ public final class GpuCheck {
     figures.add(
         new BenchmarkResult.Figure("gemm.invariance.differing_values", differingValues, null));
     if (options.has("results")) {
-      new BenchmarkResult(
-              "gpu-check",
-              LocalDateTime.now().truncatedTo(ChronoUnit.MINUTES).toString(),
-              options.text("commit", "unknown"),
-              card,
-              "java -cp 'lib/*' io.sailfish.bench.gpu.GpuCheck " + String.join(" ", args),
-              figures,
-              null)
+      new CardProgram(GpuCheck.class, "gpu-check", options)
+          .result(card, figures, null)
           .write(Path.of(options.text("results", ".")));
     }
     failures.forEach(failure -> System.out.println("FAILED " + failure));

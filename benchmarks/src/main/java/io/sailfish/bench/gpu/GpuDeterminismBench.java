@@ -3,7 +3,6 @@ package io.sailfish.bench.gpu;
 import io.sailfish.bench.BenchmarkResult;
 import io.sailfish.bench.RunFacts;
 import io.sailfish.kernels.BackendRequest;
-import io.sailfish.kernels.cuda.CudaAvailability;
 import io.sailfish.kernels.cuda.CudaBackend;
 import io.sailfish.kernels.cuda.CudaDevice;
 import io.sailfish.kernels.format.TwoByteFloat;
@@ -93,11 +92,7 @@ public final class GpuDeterminismBench {
   }
 
   public static void main(String[] args) throws IOException {
-    CudaAvailability availability = CudaDevice.availability();
-    if (!availability.available()) {
-      System.out.println("nothing measured, no card: " + availability.reason());
-      System.exit(2);
-    }
+    CardProgram.requireCard("measured");
     GpuDeterminismBench bench = new GpuDeterminismBench(new Options(args));
     bench.run(args);
     System.exit(bench.differing > 0 ? 1 : 0);

@@ -2,9 +2,7 @@ package io.sailfish.bench.gpu;
 
 import io.sailfish.bench.BenchmarkResult;
 import io.sailfish.bench.RunFacts;
-import io.sailfish.kernels.cuda.CudaAvailability;
 import io.sailfish.kernels.cuda.CudaBackend;
-import io.sailfish.kernels.cuda.CudaDevice;
 import io.sailfish.llama.RuntimeConfig;
 import io.sailfish.llama.engine.Engine;
 import io.sailfish.llama.engine.EngineMetrics;
@@ -64,11 +62,7 @@ public final class GpuEngineBench {
   }
 
   public static void main(String[] args) throws IOException {
-    CudaAvailability availability = CudaDevice.availability();
-    if (!availability.available()) {
-      System.out.println("nothing measured, no card: " + availability.reason());
-      System.exit(2);
-    }
+    CardProgram.requireCard("measured");
     GpuEngineBench bench = new GpuEngineBench(new Options(args));
     bench.run(args);
     System.exit(bench.failed ? 1 : 0);

@@ -4,9 +4,7 @@ import io.sailfish.kernels.Backend;
 import io.sailfish.kernels.KernelException;
 import io.sailfish.kernels.Ops;
 import io.sailfish.kernels.cpu.CpuBackend;
-import io.sailfish.kernels.cuda.CudaAvailability;
 import io.sailfish.kernels.cuda.CudaBackend;
-import io.sailfish.kernels.cuda.CudaDevice;
 import io.sailfish.kernels.format.TwoByteFloat;
 import java.util.ArrayList;
 import java.util.List;
@@ -31,11 +29,7 @@ public final class GpuOpsCheck {
 
   public static void main(String[] args) {
     Options options = new Options(args);
-    CudaAvailability availability = CudaDevice.availability();
-    if (!availability.available()) {
-      System.out.println("nothing checked, no card: " + availability.reason());
-      System.exit(2);
-    }
+    CardProgram.requireCard("checked");
     GpuOpsCheck check = new GpuOpsCheck();
     for (TwoByteFloat type : TwoByteFloat.values()) {
       if (type.describe().contains(options.text("activations", ""))) {

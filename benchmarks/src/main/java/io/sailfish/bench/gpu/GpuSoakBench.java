@@ -3,7 +3,6 @@ package io.sailfish.bench.gpu;
 import io.sailfish.bench.BenchmarkResult;
 import io.sailfish.bench.RunFacts;
 import io.sailfish.kernels.AttentionShape;
-import io.sailfish.kernels.cuda.CudaAvailability;
 import io.sailfish.kernels.cuda.CudaBackend;
 import io.sailfish.kernels.cuda.CudaDevice;
 import io.sailfish.kernels.cuda.CudaMemory;
@@ -82,11 +81,7 @@ public final class GpuSoakBench {
   }
 
   public static void main(String[] args) throws IOException, InterruptedException {
-    CudaAvailability availability = CudaDevice.availability();
-    if (!availability.available()) {
-      System.out.println("nothing measured, no card: " + availability.reason());
-      System.exit(2);
-    }
+    CardProgram.requireCard("measured");
     System.exit(new GpuSoakBench(new Options(args)).run(args) ? 0 : 1);
   }
 

@@ -2,18 +2,12 @@ package io.sailfish.bench.gpu;
 
 import io.sailfish.bench.BenchmarkResult;
 import io.sailfish.kernels.Tensor;
-import io.sailfish.kernels.cuda.CudaAvailability;
 import io.sailfish.kernels.cuda.CudaBackend;
-import io.sailfish.kernels.cuda.CudaDevice;
-import io.sailfish.kernels.cuda.CudaEvent;
 import io.sailfish.kernels.cuda.CudaStream;
 import io.sailfish.kernels.cuda.DeviceBuffer;
 import io.sailfish.kernels.cuda.MemoryProbe;
 import io.sailfish.llama.model.ModelConfig;
 import java.io.IOException;
-import java.nio.file.Path;
-import java.time.LocalDateTime;
-import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
@@ -50,11 +44,7 @@ public final class GpuStepBench {
 
   public static void main(String[] args) throws IOException {
     Options options = new Options(args);
-    CudaAvailability availability = CudaDevice.availability();
-    if (!availability.available()) {
-      System.out.println("nothing measured, no card: " + availability.reason());
-      System.exit(2);
-    }
+    CardProgram.requireCard("measured");
     GpuStepBench bench = new GpuStepBench(options);
     String card = "";
     for (ModelConfig config : List.of(StepModel.LLAMA_8B, StepModel.LLAMA_1B)) {
@@ -69,7 +59,8 @@ public final class GpuStepBench {
       System.out.println("nothing written: figures of wrong bits are none");
       System.exit(1);
     }
-    bench.write(card, args);
+    new CardProgram(GpuStepBench.class, "gpu-step", options)
+        .write(card, bench.figures, bench.tables);
     System.exit(0);
   }
 
@@ -185,19 +176,16 @@ public final class GpuStepBench {
     model.place(rows, StepModel.PROMPT);
     List<Double> runs = new ArrayList<>();
     double total = 0;
-    try (CudaEvent start = stream.device().newEvent();
-        CudaEvent end = stream.device().newEvent()) {
-      for (int run = 0; run < RUNS; run++) {
-        stream.record(start);
-        for (int i = 0; i < STEPS / RUNS; i++) {
-          model.decode(rows);
-        }
-        stream.record(end);
-        end.synchronize();
-        double ms = end.microsSince(start) / 1000 / (STEPS / RUNS);
-        runs.add(rounded(ms));
-        total += ms / RUNS;
-      }
+    Runnable steps =
+        () -> {
+          for (int i = 0; i < STEPS / RUNS; i++) {
+            model.decode(rows);
+          }
+        };
+    for (double micros : CardTime.each(stream, 0, RUNS, steps)) {
+      double ms = micros / 1000 / (STEPS / RUNS);
+      runs.add(rounded(ms));
+      total += ms / RUNS;
     }
     System.out.printf(
         "%s, %d rows: %.3f ms a step %s (first two steps %.0f ms)%n",
@@ -278,21 +266,5 @@ public final class GpuStepBench {
             "share",
             "the step without it, µs less");
     tables.add(new BenchmarkResult.Table(title, note, columns, rows));
-  }
-
-  private void write(String card, String[] args) throws IOException {
-    if (options.has("results")) {
-      Path file =
-          new BenchmarkResult(
-                  "gpu-step",
-                  LocalDateTime.now().truncatedTo(ChronoUnit.MINUTES).toString(),
-                  options.text("commit", "unknown"),
-                  card,
-                  "java -cp 'lib/*' io.sailfish.bench.gpu.GpuStepBench " + String.join(" ", args),
-                  figures,
-                  tables)
-              .write(Path.of(options.text("results", ".")));
-      System.out.println("written " + file);
-    }
   }
 }

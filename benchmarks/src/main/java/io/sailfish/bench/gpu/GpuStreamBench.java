@@ -3,16 +3,9 @@ package io.sailfish.bench.gpu;
 import io.sailfish.bench.BenchmarkResult;
 import io.sailfish.kernels.Tensor;
 import io.sailfish.kernels.WeightStreaming;
-import io.sailfish.kernels.cuda.CudaAvailability;
 import io.sailfish.kernels.cuda.CudaBackend;
-import io.sailfish.kernels.cuda.CudaDevice;
-import io.sailfish.kernels.cuda.CudaEvent;
-import io.sailfish.kernels.cuda.CudaStream;
 import io.sailfish.llama.model.ModelConfig;
 import java.io.IOException;
-import java.nio.file.Path;
-import java.time.LocalDateTime;
-import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -36,11 +29,7 @@ public final class GpuStreamBench {
 
   public static void main(String[] args) throws IOException {
     Options options = new Options(args);
-    CudaAvailability availability = CudaDevice.availability();
-    if (!availability.available()) {
-      System.out.println("nothing measured, no card: " + availability.reason());
-      System.exit(2);
-    }
+    CardProgram.requireCard("measured");
     ModelConfig config = StepModel.LLAMA_8B;
     GpuStreamBench bench = new GpuStreamBench();
     try (CudaBackend card = CudaBackend.open(0);
@@ -57,7 +46,7 @@ public final class GpuStreamBench {
         System.out.println("nothing written: figures of wrong bits are none");
         System.exit(1);
       }
-      bench.write(options, host, args);
+      bench.write(options, host);
     }
     System.exit(0);
   }
@@ -116,19 +105,15 @@ public final class GpuStreamBench {
 
   /** Milliseconds of a step. */
   private static double time(StepModel model, Runnable step) {
-    CudaStream stream = model.backend.stream();
     step.run();
     step.run();
-    try (CudaEvent start = stream.device().newEvent();
-        CudaEvent end = stream.device().newEvent()) {
-      stream.record(start);
-      for (int i = 0; i < STEPS; i++) {
-        step.run();
-      }
-      stream.record(end);
-      end.synchronize();
-      return end.microsSince(start) / 1000 / STEPS;
-    }
+    Runnable steps =
+        () -> {
+          for (int i = 0; i < STEPS; i++) {
+            step.run();
+          }
+        };
+    return CardTime.micros(model.backend.stream(), steps) / 1000 / STEPS;
   }
 
   private void row(String step, double resident, double streamed, StepModel model) {
@@ -150,10 +135,7 @@ public final class GpuStreamBench {
     return String.format(Locale.ROOT, format, value);
   }
 
-  private void write(Options options, CudaBackend host, String[] args) throws IOException {
-    if (!options.has("results")) {
-      return;
-    }
+  private void write(Options options, CudaBackend host) throws IOException {
     WeightStreaming streaming = host.streaming().orElseThrow();
     String note =
         String.format(
@@ -165,18 +147,9 @@ public final class GpuStreamBench {
             streaming.bytesPerSecond() / 1e9);
     List<String> columns =
         List.of("step", "on the card, ms", "streamed, ms", "announced, ms", "GB/s", "of the link");
-    Path file =
-        new BenchmarkResult(
-                "gpu-stream",
-                LocalDateTime.now().truncatedTo(ChronoUnit.MINUTES).toString(),
-                options.text("commit", "unknown"),
-                host.stream().device().properties().name(),
-                "java -cp 'lib/*' io.sailfish.bench.gpu.GpuStreamBench " + String.join(" ", args),
-                List.of(),
-                List.of(
-                    new BenchmarkResult.Table(
-                        "Llama 8B shapes with all layers streamed", note, columns, table)))
-            .write(Path.of(options.text("results", ".")));
-    System.out.println("written " + file);
+    BenchmarkResult.Table result =
+        new BenchmarkResult.Table("Llama 8B shapes with all layers streamed", note, columns, table);
+    new CardProgram(GpuStreamBench.class, "gpu-stream", options)
+        .write(host.stream().device().properties().name(), List.of(), List.of(result));
   }
 }

@@ -4,14 +4,9 @@ import io.sailfish.arrow.ArrowMemory;
 import io.sailfish.arrow.IntBlock;
 import io.sailfish.bench.BenchmarkResult;
 import io.sailfish.kernels.IntTensor;
-import io.sailfish.kernels.cuda.CudaAvailability;
 import io.sailfish.kernels.cuda.CudaBackend;
-import io.sailfish.kernels.cuda.CudaDevice;
 import io.sailfish.kernels.cuda.CudaEvent;
 import java.io.IOException;
-import java.nio.file.Path;
-import java.time.LocalDateTime;
-import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -39,11 +34,7 @@ public final class GpuTransferBench {
 
   public static void main(String[] args) throws IOException {
     Options options = new Options(args);
-    CudaAvailability availability = CudaDevice.availability();
-    if (!availability.available()) {
-      System.out.println("nothing measured, no card: " + availability.reason());
-      System.exit(2);
-    }
+    CardProgram.requireCard("measured");
     try (CudaBackend backend = CudaBackend.open(0);
         ArrowMemory memory = new ArrowMemory(8 << 20, backend.transferMemory().orElseThrow());
         IntBlock block = new IntBlock(memory.allocator())) {
@@ -54,7 +45,7 @@ public final class GpuTransferBench {
       }
       bench.prompts(8, 512);
       bench.prompts(128, 32);
-      bench.write(options, args);
+      bench.write(options);
     }
     System.exit(0);
   }
@@ -136,25 +127,13 @@ public final class GpuTransferBench {
     return String.format(Locale.ROOT, "%.1f", micros);
   }
 
-  private void write(Options options, String[] args) throws IOException {
-    if (!options.has("results")) {
-      return;
-    }
+  private void write(Options options) throws IOException {
     List<String> columns = List.of("step", "host, µs", "card, µs");
     String note =
         "The card's column is the larger of its own time and the host's, as nothing else runs.";
-    Path file =
-        new BenchmarkResult(
-                "gpu-transfer",
-                LocalDateTime.now().truncatedTo(ChronoUnit.MINUTES).toString(),
-                options.text("commit", "unknown"),
-                backend.stream().device().properties().name(),
-                "java -cp 'lib/*' io.sailfish.bench.gpu.GpuTransferBench " + String.join(" ", args),
-                List.of(),
-                List.of(
-                    new BenchmarkResult.Table(
-                        "Bringing a step's integers to the card", note, columns, table)))
-            .write(Path.of(options.text("results", ".")));
-    System.out.println("written " + file);
+    BenchmarkResult.Table result =
+        new BenchmarkResult.Table("Bringing a step's integers to the card", note, columns, table);
+    new CardProgram(GpuTransferBench.class, "gpu-transfer", options)
+        .write(backend.stream().device().properties().name(), List.of(), List.of(result));
   }
 }

@@ -15,8 +15,6 @@ import io.sailfish.kernels.format.packed.PackedCode;
 import io.sailfish.kernels.format.packed.ZeroKind;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.time.LocalDateTime;
-import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -85,20 +83,16 @@ public final class KernelBench {
 
   public static void main(String[] args) throws IOException {
     Options options = new Options(args);
-    CudaAvailability availability = CudaDevice.availability();
-    if (!availability.available()) {
-      System.out.println("nothing measured, no card: " + availability.reason());
-      System.exit(2);
-    }
+    CudaAvailability availability = CardProgram.requireCard("measured");
     try (CudaDevice device = CudaDevice.open(0);
         CudaStream stream = device.newStream();
         QuantGemm gemm = new QuantGemm(stream)) {
       System.out.println(device.properties().describe() + ", " + availability.reason());
-      new KernelBench(options, stream, gemm).run(device.properties().name(), args);
+      new KernelBench(options, stream, gemm).run(device.properties().name());
     }
   }
 
-  private void run(String card, String[] args) throws IOException {
+  private void run(String card) throws IOException {
     double ceiling = readCeiling();
     System.out.printf("read ceiling %.2f TB/s%n", ceiling / 1e12);
     for (Chain chain : CHAINS) {
@@ -107,10 +101,8 @@ public final class KernelBench {
         time(chain, ceiling);
       }
     }
-    if (options.has("results")) {
-      Path file = result(card, args, ceiling).write(Path.of(options.text("results", ".")));
-      System.out.println("written " + file);
-    }
+    new CardProgram(KernelBench.class, "kernel-bench", options)
+        .write(card, figures, List.of(table(ceiling)));
   }
 
   private double readCeiling() {
@@ -173,22 +165,13 @@ public final class KernelBench {
     return String.format(Locale.ROOT, format, value);
   }
 
-  private BenchmarkResult result(String card, String[] args, double ceiling) {
-    BenchmarkResult.Table table =
-        new BenchmarkResult.Table(
-            "Products of a Llama block, chained",
-            text("Read ceiling of the same run %.2f TB/s. ", ceiling / 1e12)
-                + "Floor: the packed weights over that ceiling, or the arithmetic at 800 TFLOP/s."
-                + " cuBLAS: fp16 weights, same shapes, same run.",
-            List.of("weights", "set", "rows", "µs", "floor", "share", "TB/s", "cuBLAS fp16 µs"),
-            rows);
-    return new BenchmarkResult(
-        "kernel-bench",
-        LocalDateTime.now().truncatedTo(ChronoUnit.MINUTES).toString(),
-        options.text("commit", "unknown"),
-        card,
-        "java -cp 'lib/*' io.sailfish.bench.gpu.KernelBench " + String.join(" ", args),
-        figures,
-        List.of(table));
+  private BenchmarkResult.Table table(double ceiling) {
+    return new BenchmarkResult.Table(
+        "Products of a Llama block, chained",
+        text("Read ceiling of the same run %.2f TB/s. ", ceiling / 1e12)
+            + "Floor: the packed weights over that ceiling, or the arithmetic at 800 TFLOP/s."
+            + " cuBLAS: fp16 weights, same shapes, same run.",
+        List.of("weights", "set", "rows", "µs", "floor", "share", "TB/s", "cuBLAS fp16 µs"),
+        rows);
   }
 }

@@ -6,10 +6,8 @@ import io.sailfish.kernels.Ops;
 import io.sailfish.kernels.Tensor;
 import io.sailfish.kernels.Weight;
 import io.sailfish.kernels.cuda.CudaBackend;
-import io.sailfish.kernels.cuda.CudaEvent;
 import io.sailfish.llama.model.LlamaWeights;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.function.IntConsumer;
 
@@ -209,20 +207,7 @@ final class StepParts {
 
   /** Median microseconds of {@code work}, recorded and replayed. */
   private double replays(String key, Runnable work) {
-    double[] micros = new double[REPLAYS];
-    try (CudaEvent start = m.backend.stream().device().newEvent();
-        CudaEvent end = m.backend.stream().device().newEvent()) {
-      for (int i = -2; i < REPLAYS; i++) {
-        m.backend.stream().record(start);
-        m.backend.replay(key, work);
-        m.backend.stream().record(end);
-        end.synchronize();
-        if (i >= 0) {
-          micros[i] = end.microsSince(start);
-        }
-      }
-    }
-    Arrays.sort(micros);
-    return micros[REPLAYS / 2];
+    return CardTime.median(
+        CardTime.each(m.backend.stream(), 2, REPLAYS, () -> m.backend.replay(key, work)));
   }
 }

@@ -1,0 +1,53 @@
+package io.sailfish.bench.gpu;
+
+import io.sailfish.bench.BenchmarkResult;
+import io.sailfish.kernels.cuda.CudaAvailability;
+import io.sailfish.kernels.cuda.CudaDevice;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.LocalDateTime;
+import java.time.temporal.ChronoUnit;
+import java.util.List;
+
+/**
+ * A program that runs on a card, and the file that it leaves.
+ *
+ * @param benchmark its name in result files
+ * @param options of which {@code --commit} and {@code --results} are read here
+ */
+record CardProgram(Class<?> program, String benchmark, Options options) {
+  /**
+   * Ends the process with status 2 where there is no card.
+   *
+   * @param done what does not happen without one, such as "measured"
+   */
+  static CudaAvailability requireCard(String done) {
+    CudaAvailability availability = CudaDevice.availability();
+    if (!availability.available()) {
+      System.out.println("nothing " + done + ", no card: " + availability.reason());
+      System.exit(2);
+    }
+    return availability;
+  }
+
+  BenchmarkResult result(
+      String card, List<BenchmarkResult.Figure> figures, List<BenchmarkResult.Table> tables) {
+    return new BenchmarkResult(
+        benchmark,
+        LocalDateTime.now().truncatedTo(ChronoUnit.MINUTES).toString(),
+        options.text("commit", "unknown"),
+        card,
+        "java -cp 'lib/*' " + program.getName() + " " + options.line(),
+        figures,
+        tables);
+  }
+
+  /** Writes nothing without {@code --results}. */
+  void write(String card, List<BenchmarkResult.Figure> figures, List<BenchmarkResult.Table> tables)
+      throws IOException {
+    if (options.has("results")) {
+      Path file = result(card, figures, tables).write(Path.of(options.text("results", ".")));
+      System.out.println("written " + file);
+    }
+  }
+}

@@ -1,0 +1,66 @@
+package io.sailfish.bench.gpu;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import io.sailfish.bench.BenchmarkResult;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What programs on a card share and no card is needed for. */
+final class CardProgramTest {
+  @TempDir Path folder;
+
+  @Test
+  void leavesAFileThatSaysHowToRepeatIt() throws IOException {
+    String[] line = {"--rows", "3,4", "--commit", "abc", "--quick", "--results", folder.toString()};
+    List<BenchmarkResult.Figure> figures = List.of(new BenchmarkResult.Figure("a.b", 2.5, null));
+    program(line).write("a card", figures, null);
+
+    Path file = onlyFile();
+    BenchmarkResult result = BenchmarkResult.read(file);
+    assertEquals("card-program", result.benchmark());
+    assertEquals("abc", result.commit());
+    assertEquals("a card", result.machine());
+    assertEquals(
+        "java -cp 'lib/*' io.sailfish.bench.gpu.KernelBench " + String.join(" ", line),
+        result.command());
+    assertEquals(figures, result.figures());
+    String minute = result.date().replace(':', '-');
+    assertEquals(minute + "-card-program-abc.json", file.getFileName().toString());
+    assertEquals("2026-11-22T08-15".length(), minute.length());
+  }
+
+  @Test
+  void leavesNoFileUnasked() throws IOException {
+    program("--commit", "abc").write("a card", List.of(), List.of());
+    try (Stream<Path> files = Files.list(folder)) {
+      assertEquals(0, files.count());
+    }
+  }
+
+  @Test
+  void medianIsTheLargerOfTheMiddleTwoAndLeavesTheOrder() {
+    double[] values = {7, 1, 5, 3};
+    assertEquals(5, CardTime.median(values));
+    assertArrayEquals(new double[] {7, 1, 5, 3}, values);
+    assertEquals(1, CardTime.median(new double[] {9, 0, 1}));
+  }
+
+  private static CardProgram program(String... line) {
+    return new CardProgram(KernelBench.class, "card-program", new Options(line));
+  }
+
+  private Path onlyFile() throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      List<Path> all = files.toList();
+      assertEquals(1, all.size());
+      return all.get(0);
+    }
+  }
+}
