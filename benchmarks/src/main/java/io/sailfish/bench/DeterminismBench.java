@@ -1,5 +1,6 @@
 package io.sailfish.bench;
 
+import io.sailfish.kernels.BackendRequest;
 import io.sailfish.llama.RuntimeConfig;
 import io.sailfish.llama.engine.GenerationRequest;
 import io.sailfish.llama.engine.GenerationResult;
@@ -211,18 +212,13 @@ public final class DeterminismBench {
   }
 
   private RuntimeConfig config(Variant variant, long kvBytes) {
-    RuntimeConfig d = RuntimeConfig.defaults();
-    return new RuntimeConfig(
-            backend,
-            threads,
-            variant.cap(),
-            kvBytes,
-            variant.tight() ? TIGHT_CONTEXT : 0,
-            variant.prefill(),
-            variant.reuse(),
-            d.arrowBytes(),
-            d.chatTemplate(),
-            d.templateTime())
+    return RuntimeConfig.defaults()
+        .on(BackendRequest.of(backend, threads))
+        .withBatchCap(variant.cap())
+        .withKvBytes(kvBytes)
+        .withContextTokens(variant.tight() ? TIGHT_CONTEXT : 0)
+        .withPrefillChunk(variant.prefill())
+        .withPrefixReuse(variant.reuse())
         .withSpeculation(variant.speculation());
   }
 

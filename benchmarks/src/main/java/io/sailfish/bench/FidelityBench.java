@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import io.sailfish.bench.BenchmarkResult.Figure;
 import io.sailfish.bench.BenchmarkResult.Table;
 import io.sailfish.kernels.Backend;
+import io.sailfish.kernels.BackendRequest;
 import io.sailfish.kernels.Backends;
 import io.sailfish.kernels.cpu.CpuBackend;
 import io.sailfish.llama.RuntimeConfig;
@@ -164,7 +165,11 @@ public final class FidelityBench {
     Tokenizer tokenizer = tokenizer();
     Backend backend = Backends.open("cpu", 2);
     RuntimeConfig config =
-        new RuntimeConfig("cpu", 2, 16, 0L, 1024, 256, true, 64L << 20, null, null);
+        RuntimeConfig.defaults()
+            .on(BackendRequest.of("cpu", 2))
+            .withBatchCap(16)
+            .withContextTokens(1024)
+            .withPrefillChunk(256);
     int identical = 0;
     int unexplained = 0;
     List<List<String>> differing = new ArrayList<>();

@@ -28,7 +28,7 @@ record LoadedEngine(Engine engine, Tokenizer tokenizer) implements AutoCloseable
     try (Checkpoint checkpoint = Checkpoints.open(model)) {
       Tokenizer tokenizer =
           HfTokenizer.of(checkpoint.tokenizerJson(), checkpoint.tokenizerConfig());
-      Backend backend = Backends.open(config.backendRequest());
+      Backend backend = Backends.open(config.backend());
       int cut = chunkTokens > 0 ? chunkTokens : backend.promptCut();
       return new LoadedEngine(
           LlamaEngine.load(checkpoint, backend, tokenizer, config, cut), tokenizer);

@@ -1,5 +1,6 @@
 package io.sailfish.bench;
 
+import io.sailfish.kernels.BackendRequest;
 import io.sailfish.llama.RuntimeConfig;
 import io.sailfish.llama.engine.EngineMetrics;
 import io.sailfish.llama.engine.GenerationRequest;
@@ -56,19 +57,11 @@ public final class SpeculationBench {
     if (args.length < 2) {
       throw new IllegalArgumentException("SpeculationBench MODEL.gguf RESULTS_FOLDER [threads]");
     }
-    RuntimeConfig d = RuntimeConfig.defaults();
     RuntimeConfig config =
-        new RuntimeConfig(
-            "cpu",
-            args.length > 2 ? Integer.parseInt(args[2]) : 0,
-            BATCHES[BATCHES.length - 1],
-            0L,
-            1024,
-            0,
-            true,
-            d.arrowBytes(),
-            null,
-            null);
+        RuntimeConfig.defaults()
+            .on(BackendRequest.of("cpu", args.length > 2 ? Integer.parseInt(args[2]) : 0))
+            .withBatchCap(BATCHES[BATCHES.length - 1])
+            .withContextTokens(1024);
     Path model = Path.of(args[0]);
     try (LoadedEngine on = LoadedEngine.load(model, config.withSpeculation("on"));
         LoadedEngine off = LoadedEngine.load(model, config.withSpeculation("off"))) {

@@ -2,6 +2,7 @@ package io.sailfish.cli;
 
 import io.sailfish.arrow.Utf8Column;
 import io.sailfish.arrow.Utf8Writer;
+import io.sailfish.kernels.BackendRequest;
 import io.sailfish.llama.LlamaRuntimes;
 import io.sailfish.llama.RowResults;
 import io.sailfish.llama.RowTask;
@@ -57,17 +58,12 @@ final class RunCommand implements Runnable {
   @Override
   public void run() {
     RuntimeConfig config =
-        new RuntimeConfig(
-            device.backend,
-            processors.threads,
-            Math.min(32, prompts.size()),
-            0L,
-            context,
-            256,
-            true,
-            64L << 20,
-            null,
-            null);
+        RuntimeConfig.defaults()
+            .on(BackendRequest.of(device.backend, processors.threads))
+            .withBatchCap(Math.min(32, prompts.size()))
+            .withContextTokens(context)
+            .withPrefillChunk(256)
+            .withArrowBytes(64L << 20);
     RowTask task =
         new RowTask.Generate(system, SamplingParams.greedy(maxTokens), RowTask.Overflow.ERROR);
     List<Map<String, Object>> answers = new ArrayList<>();

@@ -106,7 +106,7 @@ public final class LlamaRuntimes {
 
   private static Backend backend(RuntimeConfig config) {
     try {
-      return Backends.open(config.backendRequest());
+      return Backends.open(config.backend());
     } catch (IllegalArgumentException | IllegalStateException e) {
       throw new RuntimeFailure(Kind.USER, e.getMessage(), e);
     } catch (DeviceMemoryException e) {

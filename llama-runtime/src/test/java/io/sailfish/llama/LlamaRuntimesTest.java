@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.sailfish.kernels.BackendRequest;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -11,7 +12,11 @@ import org.junit.jupiter.api.Test;
 
 class LlamaRuntimesTest {
   private static RuntimeConfig config(String backend, int context, String template) {
-    return new RuntimeConfig(backend, 1, 2, 0L, context, 64, true, 1L << 20, template, null);
+    return RuntimeConfig.defaults()
+        .on(BackendRequest.of(backend, 1))
+        .withBatchCap(2)
+        .withContextTokens(context)
+        .withChatTemplate(template);
   }
 
   private static String refusal(Path model, RuntimeConfig config) {

@@ -1,6 +1,7 @@
 package io.sailfish.spark;
 
 import com.esotericsoftware.kryo.Kryo;
+import io.sailfish.kernels.BackendRequest;
 import io.sailfish.kernels.format.TwoByteFloat;
 import io.sailfish.llama.DeviceUse;
 import io.sailfish.llama.RowTask;
@@ -37,6 +38,7 @@ public final class SailfishKryoRegistrator implements KryoRegistrator {
           SamplingParams.class,
           RowUsage.class,
           DeviceUse.class,
+          BackendRequest.class,
           RuntimeConfig.class,
           RuntimeInfo.class,
           GenerationResult.class,

@@ -52,7 +52,7 @@ final class FaultyModel {
   }
 
   LlamaRuntime load(RuntimeConfig config) {
-    Backend backend = faulty(Backends.open(config.backendRequest()));
+    Backend backend = faulty(Backends.open(config.backend()));
     try (Checkpoint checkpoint = Checkpoints.open(model)) {
       Tokenizer tokenizer = LlamaRuntimes.tokenizer(model, checkpoint);
       Engine engine = LlamaEngine.load(checkpoint, backend, tokenizer, config);

@@ -4,6 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.sailfish.kernels.BackendRequest;
+import io.sailfish.kernels.format.TwoByteFloat;
 import io.sailfish.llama.DeviceUse;
 import io.sailfish.llama.RowTask;
 import io.sailfish.llama.RowTask.Overflow;
@@ -58,6 +60,7 @@ class KryoTest {
           new RowTask.Classify(List.of("a", "b"), null, Overflow.NULL),
           new RowUsage(1, 2, 3, 4, 5, 6, 7, 8, 9, new DeviceUse(1, 2, 3, 4, 0.5)),
           new DeviceUse(1, 2, 3, 4, 0.5),
+          new BackendRequest("cuda", 3, "GPU-7", 0.25, TwoByteFloat.BF16),
           RuntimeConfig.defaults(),
           new RuntimeInfo("m", "f", "b", 32, "why", 2048),
           new CallSpec(

@@ -222,17 +222,13 @@ public final class GpuDeterminismBench {
     long kvBytes =
         variant.kvTokens() / 16L * backend.kvBlockBytes(model.layers(), 16, model.attention());
     RuntimeConfig config =
-        new RuntimeConfig(
-            "cuda",
-            0,
-            variant.cap(),
-            kvBytes,
-            CONTEXT,
-            variant.prefill(),
-            variant.reuse(),
-            1L << 20,
-            null,
-            null);
+        RuntimeConfig.defaults()
+            .on(BackendRequest.of("cuda", 0))
+            .withBatchCap(variant.cap())
+            .withKvBytes(kvBytes)
+            .withContextTokens(CONTEXT)
+            .withPrefillChunk(variant.prefill())
+            .withPrefixReuse(variant.reuse());
     return LlamaEngine.start(loaded, backend, new IdTokenizer(), config);
   }
 

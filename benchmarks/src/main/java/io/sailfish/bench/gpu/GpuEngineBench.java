@@ -2,6 +2,7 @@ package io.sailfish.bench.gpu;
 
 import io.sailfish.bench.BenchmarkResult;
 import io.sailfish.bench.RunFacts;
+import io.sailfish.kernels.BackendRequest;
 import io.sailfish.kernels.cuda.CudaBackend;
 import io.sailfish.llama.RuntimeConfig;
 import io.sailfish.llama.engine.Engine;
@@ -75,17 +76,11 @@ public final class GpuEngineBench {
         new LlamaEngine.Loaded(
             model, StepModel.weights(model, backend), "random weights, 8B shapes", Set.of());
     RuntimeConfig config =
-        new RuntimeConfig(
-                "cuda",
-                0,
-                (int) options.number("cap", 0),
-                0L,
-                CONTEXT,
-                (int) options.number("chunk", 0),
-                true,
-                1L << 20,
-                null,
-                null)
+        RuntimeConfig.defaults()
+            .on(BackendRequest.of("cuda", 0))
+            .withBatchCap((int) options.number("cap", 0))
+            .withContextTokens(CONTEXT)
+            .withPrefillChunk((int) options.number("chunk", 0))
             .withTimeline(options.text("timeline", null));
     try (Engine engine = LlamaEngine.start(loaded, backend, new IdTokenizer(), config)) {
       System.out.printf(

@@ -3,6 +3,7 @@ package io.sailfish.bench.gpu;
 import io.sailfish.bench.BenchmarkResult;
 import io.sailfish.bench.RunFacts;
 import io.sailfish.kernels.AttentionShape;
+import io.sailfish.kernels.BackendRequest;
 import io.sailfish.kernels.cuda.CudaBackend;
 import io.sailfish.kernels.cuda.CudaDevice;
 import io.sailfish.kernels.cuda.CudaMemory;
@@ -94,17 +95,11 @@ public final class GpuSoakBench {
             model, StepModel.weights(model, backend), "random weights", Set.of());
     long block = backend.kvBlockBytes(model.layers(), 16, model.attention());
     RuntimeConfig config =
-        new RuntimeConfig(
-            "cuda",
-            0,
-            (int) options.number("cap", 256),
-            options.number("kv", 40_000) / 16 * block,
-            CONTEXT,
-            0,
-            true,
-            1L << 20,
-            null,
-            null);
+        RuntimeConfig.defaults()
+            .on(BackendRequest.of("cuda", 0))
+            .withBatchCap((int) options.number("cap", 256))
+            .withKvBytes(options.number("kv", 40_000) / 16 * block)
+            .withContextTokens(CONTEXT);
     try (Engine engine = LlamaEngine.start(loaded, backend, new IdTokenizer(), config)) {
       double seconds = load(engine, device.memory());
       EngineMetrics metrics = engine.metrics();

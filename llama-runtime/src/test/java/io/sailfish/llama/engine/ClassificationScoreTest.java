@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.sailfish.arrow.Utf8Column;
 import io.sailfish.arrow.Utf8Writer;
+import io.sailfish.kernels.BackendRequest;
 import io.sailfish.kernels.cpu.CpuBackend;
 import io.sailfish.llama.Golden;
 import io.sailfish.llama.LlamaRuntimes;
@@ -55,8 +56,11 @@ class ClassificationScoreTest {
   @BeforeAll
   static void open() {
     RuntimeConfig config =
-        new RuntimeConfig(
-            "cpu", 2, 4, 0L, 0, 64, true, 64L << 20, "{{ messages[0]['content'] }}", null);
+        RuntimeConfig.defaults()
+            .on(BackendRequest.of("cpu", 2))
+            .withBatchCap(4)
+            .withPrefillChunk(64)
+            .withChatTemplate("{{ messages[0]['content'] }}");
     runtime = LlamaRuntimes.open(Golden.model("plain"), config);
     try (Checkpoint checkpoint = Checkpoints.open(Golden.model("plain"))) {
       CpuBackend backend = CpuBackend.reference();

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.sailfish.arrow.Utf8Column;
 import io.sailfish.arrow.Utf8Writer;
+import io.sailfish.kernels.BackendRequest;
 import io.sailfish.llama.Golden;
 import io.sailfish.llama.LlamaRuntimes;
 import io.sailfish.llama.RowResults;
@@ -55,7 +56,12 @@ class EngineRuntimeTest {
   }
 
   private static RuntimeConfig config(String template) {
-    return new RuntimeConfig("cpu", 1, 4, 0L, 0, 64, true, 64L << 20, template, null);
+    return RuntimeConfig.defaults()
+        .on(BackendRequest.of("cpu", 1))
+        .withBatchCap(4)
+        .withPrefillChunk(64)
+        .withArrowBytes(64L << 20)
+        .withChatTemplate(template);
   }
 
   private static RowTask.Generate generate(int maxTokens, Overflow overflow) {

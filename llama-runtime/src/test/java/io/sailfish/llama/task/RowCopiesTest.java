@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import io.sailfish.arrow.ArrowMemory;
 import io.sailfish.arrow.Utf8Column;
 import io.sailfish.arrow.Utf8Writer;
+import io.sailfish.kernels.BackendRequest;
 import io.sailfish.kernels.cuda.CudaAvailability;
 import io.sailfish.kernels.cuda.CudaDevice;
 import io.sailfish.llama.Golden;
@@ -46,8 +47,12 @@ class RowCopiesTest {
 
   private static void copies(String backend) {
     RuntimeConfig config =
-        new RuntimeConfig(
-            backend, 1, 4, 0L, 128, 64, true, 1L << 20, "{{ messages[0]['content'] }}", null);
+        RuntimeConfig.defaults()
+            .on(BackendRequest.of(backend, 1))
+            .withBatchCap(4)
+            .withContextTokens(128)
+            .withArrowBytes(1L << 20)
+            .withChatTemplate("{{ messages[0]['content'] }}");
     RowTask task = new RowTask.Generate(null, SamplingParams.greedy(5), Overflow.ERROR);
     long bytes = bytes(ROWS);
     try (EngineRuntime runtime = LlamaRuntimes.open(Golden.model("plain"), config)) {

@@ -327,23 +327,19 @@ public final class SailfishConf {
    *     model is loaded
    */
   public RuntimeConfig runtimeConfig(BackendRequest backend, String templateTime) {
-    return new RuntimeConfig(
-        backend.id(),
-        backend.threads(),
-        value(BATCH_CAP),
-        value(KV_BYTES),
-        value(CONTEXT_TOKENS),
-        value(PREFILL_CHUNK),
-        value(PREFIX_REUSE),
-        value(ARROW_BYTES),
-        value(CHAT_TEMPLATE).isBlank() ? null : value(CHAT_TEMPLATE),
-        templateTime,
-        backend.card(),
-        backend.memoryFraction(),
-        backend.activations(),
-        value(TIMELINE_DIR).isBlank() ? null : value(TIMELINE_DIR),
-        value(SPECULATION),
-        value(GPU_STREAMING));
+    return RuntimeConfig.defaults()
+        .on(backend)
+        .withBatchCap(value(BATCH_CAP))
+        .withKvBytes(value(KV_BYTES))
+        .withContextTokens(value(CONTEXT_TOKENS))
+        .withPrefillChunk(value(PREFILL_CHUNK))
+        .withPrefixReuse(value(PREFIX_REUSE))
+        .withArrowBytes(value(ARROW_BYTES))
+        .withChatTemplate(value(CHAT_TEMPLATE).isBlank() ? null : value(CHAT_TEMPLATE))
+        .withTemplateTime(templateTime)
+        .withTimeline(value(TIMELINE_DIR).isBlank() ? null : value(TIMELINE_DIR))
+        .withSpeculation(value(SPECULATION))
+        .withStreaming(value(GPU_STREAMING));
   }
 
   /**

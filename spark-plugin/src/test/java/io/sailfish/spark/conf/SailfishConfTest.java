@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.sailfish.kernels.BackendRequest;
 import io.sailfish.kernels.format.TwoByteFloat;
 import io.sailfish.llama.RuntimeConfig;
 import java.io.IOException;
@@ -56,8 +57,7 @@ class SailfishConfTest {
     SailfishConf conf = SailfishConf.of(given);
     assertEquals(
         new RuntimeConfig(
-            "cpu",
-            3,
+            new BackendRequest("cpu", 3, "GPU-7", 0.25, TwoByteFloat.BF16),
             7,
             2L << 30,
             512,
@@ -66,9 +66,6 @@ class SailfishConfTest {
             32L << 20,
             "{{ messages }}",
             "2026-01-02T03:04:05Z",
-            "GPU-7",
-            0.25,
-            TwoByteFloat.BF16,
             "/tmp/steps",
             "on",
             "off"),
