@@ -47,6 +47,20 @@ public record BenchmarkResult(
   @JsonIgnoreProperties(ignoreUnknown = true)
   public record Table(String title, String note, List<String> columns, List<List<String>> rows) {}
 
+  /** Of a run that ends now, on this machine, of the commit that is checked out. */
+  static BenchmarkResult here(
+      String benchmark, String command, List<Figure> figures, List<Table> tables)
+      throws IOException {
+    return new BenchmarkResult(
+        benchmark,
+        RunFacts.date(),
+        RunFacts.commit(),
+        RunFacts.machine(),
+        command,
+        figures,
+        tables);
+  }
+
   public static BenchmarkResult read(Path file) {
     try {
       return JSON.readValue(file.toFile(), BenchmarkResult.class);

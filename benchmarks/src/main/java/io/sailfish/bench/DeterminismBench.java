@@ -126,14 +126,7 @@ public final class DeterminismBench {
     int differing = compare(VARIANTS, rows);
     String command = "benchmarks/run.sh DeterminismBench MODEL.gguf benchmarks/results";
     System.out.println(
-        new BenchmarkResult(
-                "engine-determinism",
-                RunFacts.date(),
-                RunFacts.commit(),
-                RunFacts.machine(),
-                command,
-                List.of(),
-                List.of(table("", rows)))
+        BenchmarkResult.here("engine-determinism", command, List.of(), List.of(table("", rows)))
             .write(folder));
     return differing;
   }

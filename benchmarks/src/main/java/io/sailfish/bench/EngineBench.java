@@ -46,11 +46,8 @@ public final class EngineBench {
       }
     }
     Path file =
-        new BenchmarkResult(
+        BenchmarkResult.here(
                 "engine",
-                RunFacts.date(),
-                RunFacts.commit(),
-                RunFacts.machine(),
                 "benchmarks/run.sh EngineBench MODEL.gguf benchmarks/results",
                 List.of(),
                 List.of(table()))

@@ -74,11 +74,8 @@ public final class FidelityBench {
     bench.compareTokenizer();
     bench.compareAnswers();
     BenchmarkResult result =
-        new BenchmarkResult(
+        BenchmarkResult.here(
             "fidelity",
-            RunFacts.date(),
-            RunFacts.commit(),
-            RunFacts.machine(),
             "benchmarks/run.sh FidelityBench MODEL.gguf .",
             bench.figures,
             bench.tables);

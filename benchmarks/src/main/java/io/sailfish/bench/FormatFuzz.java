@@ -119,11 +119,8 @@ public final class FormatFuzz {
                     "" + progress.refused(),
                     "" + (progress.next() - progress.refused() - progress.failures()),
                     "" + progress.failures())));
-    return new BenchmarkResult(
+    return BenchmarkResult.here(
         "format-fuzz",
-        RunFacts.date(),
-        RunFacts.commit(),
-        RunFacts.machine(),
         "benchmarks/run.sh FormatFuzz llama-runtime/src/test/resources/golden %d %d 2 PROGRESS.json benchmarks/results"
             .formatted(progress.next(), progress.seed()),
         List.of(

@@ -175,11 +175,8 @@ public final class FormatImport {
           row.tensors() == 0 ? "-" : row.tensors() - row.inexact() + " of " + row.tensors();
       table.add(List.of(row.name(), row.description(), tensors, row.equal() ? "equal" : "differ"));
     }
-    return new BenchmarkResult(
+    return BenchmarkResult.here(
         "format-import",
-        RunFacts.date(),
-        RunFacts.commit(),
-        RunFacts.machine(),
         "benchmarks/run.sh FormatImport llama-runtime/src/test/resources/golden benchmarks/results",
         List.of(
             new BenchmarkResult.Figure("formats.import.inexact_tensors", (double) inexact, null),

@@ -36,11 +36,8 @@ public final class LoadBench {
     }
     double median = runs.stream().sorted().skip(RUNS / 2).findFirst().orElseThrow();
     System.out.println(
-        new BenchmarkResult(
+        BenchmarkResult.here(
                 "cpu-load",
-                RunFacts.date(),
-                RunFacts.commit(),
-                RunFacts.machine(),
                 "benchmarks/run.sh LoadBench MODEL.gguf benchmarks/results",
                 List.of(
                     new BenchmarkResult.Figure("cpu.smollm2.load_to_first_token_s", median, runs)),

@@ -71,11 +71,8 @@ public final class QuantizeScalingBench {
     for (int i = 0; i < seconds.size(); i++) {
       rows.add(List.of("" + (i + 1), String.format(Locale.ROOT, "%.1f", seconds.get(i))));
     }
-    new BenchmarkResult(
+    BenchmarkResult.here(
             "quantize-scaling",
-            RunFacts.date(),
-            RunFacts.commit(),
-            RunFacts.machine(),
             "benchmarks/spark.sh QuantizeScalingBench MODEL TEXT %d %d"
                 .formatted(layers, sequences),
             List.of(new BenchmarkResult.Figure("quant.scaling.executors2", speedup, null)),

@@ -80,11 +80,8 @@ public final class ResidentBench {
   }
 
   private static BenchmarkResult result(double share) throws IOException {
-    return new BenchmarkResult(
+    return BenchmarkResult.here(
         "cpu-resident",
-        RunFacts.date(),
-        RunFacts.commit(),
-        RunFacts.machine(),
         "SAILFISH_BENCH_JVM=\"-Xms32m -Xmx1g -XX:MinHeapFreeRatio=1 -XX:MaxHeapFreeRatio=2\""
             + " benchmarks/run.sh ResidentBench"
             + " llama-runtime/src/test/resources/golden/plain.gguf MODEL.gguf benchmarks/results",

@@ -69,11 +69,8 @@ public final class SparkBench {
     }
     double median = shares.stream().sorted().skip(shares.size() / 2).findFirst().orElseThrow();
     System.out.printf("spark.cpu.share_of_engine %.3f%n", median);
-    new BenchmarkResult(
+    BenchmarkResult.here(
             "spark",
-            RunFacts.date(),
-            RunFacts.commit(),
-            RunFacts.machine(),
             "benchmarks/spark.sh SparkBench MODEL %d %d".formatted(rows, repetitions),
             List.of(new BenchmarkResult.Figure("spark.cpu.share_of_engine", median, shares)),
             List.of(

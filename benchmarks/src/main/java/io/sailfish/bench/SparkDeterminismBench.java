@@ -52,11 +52,8 @@ public final class SparkDeterminismBench {
       }
     }
     System.out.printf("determinism.cpu.differing_rows %d%n", bench.differing);
-    new BenchmarkResult(
+    BenchmarkResult.here(
             "spark-determinism",
-            RunFacts.date(),
-            RunFacts.commit(),
-            RunFacts.machine(),
             "benchmarks/spark.sh SparkDeterminismBench MODEL " + args[1],
             List.of(
                 new BenchmarkResult.Figure(

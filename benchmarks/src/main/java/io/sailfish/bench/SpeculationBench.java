@@ -79,11 +79,8 @@ public final class SpeculationBench {
       measure("free text, greedy", batch, false, greedy);
     }
     System.out.println(
-        new BenchmarkResult(
+        BenchmarkResult.here(
                 "speculation",
-                RunFacts.date(),
-                RunFacts.commit(),
-                RunFacts.machine(),
                 "benchmarks/run.sh SpeculationBench MODEL.gguf benchmarks/results",
                 List.of(),
                 List.of(table()))
