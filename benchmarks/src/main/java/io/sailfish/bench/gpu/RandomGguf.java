@@ -56,18 +56,9 @@ public final class RandomGguf {
     long start = System.nanoTime();
     ModelConfig c = StepModel.LLAMA_8B;
     ModelConfig model =
-        new ModelConfig(
-            c.name(),
+        StepModel.llama8b(
             args.length > 1 ? Integer.parseInt(args[1]) : c.layers(),
-            c.hidden(),
-            c.inner(),
-            c.attention(),
-            c.variant(),
-            args.length > 2 ? Integer.parseInt(args[2]) : c.vocabulary(),
-            c.context(),
-            c.normEps(),
-            c.rope(),
-            c.tiedEmbeddings());
+            args.length > 2 ? Integer.parseInt(args[2]) : c.vocabulary());
     long bytes = new RandomGguf(model).write(Path.of(args[0]));
     System.out.printf("%d MiB in %.1f s%n", bytes >> 20, (System.nanoTime() - start) / 1e9);
   }

@@ -56,6 +56,23 @@ final class StepModel {
         name, layers, hidden, inner, shape, plain, 128_256, 8192, 1e-5f, rope, tied);
   }
 
+  /** Llama 8B with other numbers of layers and tokens. */
+  static ModelConfig llama8b(int layers, int vocabulary) {
+    ModelConfig c = LLAMA_8B;
+    return new ModelConfig(
+        c.name(),
+        layers,
+        c.hidden(),
+        c.inner(),
+        c.attention(),
+        c.variant(),
+        vocabulary,
+        c.context(),
+        c.normEps(),
+        c.rope(),
+        c.tiedEmbeddings());
+  }
+
   StepModel(ModelConfig config, CudaBackend backend) {
     this(config, backend, new RandomWeights(backend, SEED));
   }

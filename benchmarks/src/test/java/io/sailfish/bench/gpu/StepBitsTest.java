@@ -26,20 +26,7 @@ class StepBitsTest {
   void rowsOfLargeShapesHaveTheSameLogitsInStepsOfEverySize(TwoByteFloat activations) {
     CudaAvailability availability = CudaDevice.availability();
     assumeTrue(availability.available(), availability.reason());
-    ModelConfig c = StepModel.LLAMA_8B;
-    ModelConfig few =
-        new ModelConfig(
-            c.name(),
-            LAYERS,
-            c.hidden(),
-            c.inner(),
-            c.attention(),
-            c.variant(),
-            c.vocabulary(),
-            c.context(),
-            c.normEps(),
-            c.rope(),
-            c.tiedEmbeddings());
+    ModelConfig few = StepModel.llama8b(LAYERS, StepModel.LLAMA_8B.vocabulary());
     try (CudaBackend backend = CudaBackend.open(0, activations)) {
       StepBits bits = new StepBits(new StepModel(few, backend), "1,16,32,48,64,128");
       bits.run(REPEATS);
