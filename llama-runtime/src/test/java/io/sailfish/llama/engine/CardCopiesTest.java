@@ -2,13 +2,11 @@ package io.sailfish.llama.engine;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.sailfish.kernels.choice.TokenChoice;
-import io.sailfish.kernels.cuda.CudaAvailability;
 import io.sailfish.kernels.cuda.CudaBackend;
-import io.sailfish.kernels.cuda.CudaDevice;
 import io.sailfish.kernels.cuda.CudaStream;
+import io.sailfish.llama.Card;
 import io.sailfish.llama.Golden;
 import io.sailfish.llama.checkpoint.Checkpoint;
 import io.sailfish.llama.checkpoint.Checkpoints;
@@ -82,8 +80,7 @@ class CardCopiesTest {
   }
 
   private static Run run(SamplingParams params, boolean locksPages) {
-    CudaAvailability availability = CudaDevice.availability();
-    assumeTrue(availability.available(), availability.reason());
+    Card.assume();
     CudaBackend backend = CudaBackend.open(0);
     if (!locksPages) {
       backend.stream().device().lockNoPages();

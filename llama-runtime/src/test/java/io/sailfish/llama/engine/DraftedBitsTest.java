@@ -2,14 +2,12 @@ package io.sailfish.llama.engine;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.sailfish.kernels.Backend;
 import io.sailfish.kernels.choice.TokenChooser;
 import io.sailfish.kernels.cpu.CpuBackend;
-import io.sailfish.kernels.cuda.CudaAvailability;
 import io.sailfish.kernels.cuda.CudaBackend;
-import io.sailfish.kernels.cuda.CudaDevice;
+import io.sailfish.llama.Card;
 import io.sailfish.llama.Golden;
 import io.sailfish.llama.checkpoint.Checkpoint;
 import io.sailfish.llama.checkpoint.Checkpoints;
@@ -44,8 +42,7 @@ class DraftedBitsTest {
       strings = {"llama3", "types/q4_0", "quantized/gptq_w4_g32_desc_act", "quantized/bnb_nf4"})
   @Tag("gpu")
   void onACard(String model) {
-    CudaAvailability availability = CudaDevice.availability();
-    assumeTrue(availability.available(), availability.reason());
+    Card.assume();
     check(model, () -> CudaBackend.open(0));
   }
 

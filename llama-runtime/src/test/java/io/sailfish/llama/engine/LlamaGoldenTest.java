@@ -4,14 +4,12 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.sailfish.kernels.Backend;
 import io.sailfish.kernels.cpu.CpuBackend;
-import io.sailfish.kernels.cuda.CudaAvailability;
 import io.sailfish.kernels.cuda.CudaBackend;
-import io.sailfish.kernels.cuda.CudaDevice;
 import io.sailfish.kernels.format.TwoByteFloat;
+import io.sailfish.llama.Card;
 import io.sailfish.llama.Golden;
 import io.sailfish.llama.checkpoint.Checkpoint;
 import io.sailfish.llama.checkpoint.Checkpoints;
@@ -87,8 +85,7 @@ class LlamaGoldenTest {
   @MethodSource("variantsOfACard")
   @Tag("gpu")
   void logitsOfACardAreCloseToTransformersLogits(String variant, TwoByteFloat type) {
-    CudaAvailability availability = CudaDevice.availability();
-    assumeTrue(availability.available(), availability.reason());
+    Card.assume();
     double worst = largestDifference(variant, CudaBackend.open(0, type));
     System.out.printf("%s %s: largest difference %.3f%n", variant, type, worst);
     assertTrue(worst <= tolerance(type), "largest difference " + worst);
@@ -99,8 +96,7 @@ class LlamaGoldenTest {
   @MethodSource("variantsOfACard")
   @Tag("gpu")
   void greedyTokensOfACardAreTransformersTokens(String variant, TwoByteFloat type) {
-    CudaAvailability availability = CudaDevice.availability();
-    assumeTrue(availability.available(), availability.reason());
+    Card.assume();
     Golden golden = Golden.load(variant);
     try (Engine engine =
         Engine.start(
@@ -158,8 +154,7 @@ class LlamaGoldenTest {
   @Test
   @Tag("gpu")
   void aCardComputesALoudModelInBf16AndNamesTheKeyInFp16() {
-    CudaAvailability availability = CudaDevice.availability();
-    assumeTrue(availability.available(), availability.reason());
+    Card.assume();
     Golden golden = Golden.load(LOUD);
     double worst = largestDifference(golden, loud(CudaBackend.open(0, TwoByteFloat.BF16)));
     System.out.printf("loud, bf16: largest difference %.3f%n", worst);

@@ -2,14 +2,12 @@ package io.sailfish.llama.engine;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.sailfish.kernels.Backend;
 import io.sailfish.kernels.cpu.CpuBackend;
-import io.sailfish.kernels.cuda.CudaAvailability;
 import io.sailfish.kernels.cuda.CudaBackend;
-import io.sailfish.kernels.cuda.CudaDevice;
 import io.sailfish.kernels.format.TwoByteFloat;
+import io.sailfish.llama.Card;
 import io.sailfish.llama.Golden;
 import io.sailfish.llama.checkpoint.Checkpoint;
 import io.sailfish.llama.checkpoint.Checkpoints;
@@ -114,8 +112,7 @@ class SameAnswerTest {
   }
 
   private static void everyBitIsTheSameOnACard(String model, TwoByteFloat type) {
-    CudaAvailability availability = CudaDevice.availability();
-    assumeTrue(availability.available(), availability.reason());
+    Card.assume();
     List<Setup> setups = new ArrayList<>();
     setups.add(new Setup(1, ENOUGH, 64, false, 0, 0, model, type, Drafting.OFF));
     for (int cap : new int[] {1, 7, 16, 32, 256}) {

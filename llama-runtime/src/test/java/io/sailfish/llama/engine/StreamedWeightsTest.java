@@ -2,13 +2,11 @@ package io.sailfish.llama.engine;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.sailfish.kernels.BackendRequest;
 import io.sailfish.kernels.WeightStreaming;
-import io.sailfish.kernels.cuda.CudaAvailability;
 import io.sailfish.kernels.cuda.CudaBackend;
-import io.sailfish.kernels.cuda.CudaDevice;
+import io.sailfish.llama.Card;
 import io.sailfish.llama.Golden;
 import io.sailfish.llama.RuntimeConfig;
 import io.sailfish.llama.checkpoint.Checkpoint;
@@ -40,7 +38,7 @@ class StreamedWeightsTest {
         "hf/qwen2_window"
       })
   void everyBitIsTheSameWhereverTheWeightsAre(String model) {
-    assumeCard();
+    Card.assume();
     List<String> resident = answers(model, 32, 0, Drafting.OFF);
     int layers = layers(model);
     for (int streamed = 1; streamed <= layers; streamed++) {
@@ -96,7 +94,7 @@ class StreamedWeightsTest {
   /** The share of the card's memory decides, and the engine tells. */
   @Test
   void aModelLargerThanItsShareOfTheCardIsStreamed() {
-    assumeCard();
+    Card.assume();
     RuntimeConfig runtime = RuntimeConfig.defaults().withContextTokens(CONTEXT).withBatchCap(32);
     List<String> answers = new ArrayList<>();
     String description;
@@ -130,10 +128,5 @@ class StreamedWeightsTest {
     long small = WeightPlacement.small(checkpoint.config());
     long wanted = taken + small + steps.bytes(1) + sizes.vocabulary() + places;
     return (double) wanted / total;
-  }
-
-  private static void assumeCard() {
-    CudaAvailability availability = CudaDevice.availability();
-    assumeTrue(availability.available(), availability.reason());
   }
 }

@@ -2,14 +2,12 @@ package io.sailfish.llama.task;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.sailfish.arrow.ArrowMemory;
 import io.sailfish.arrow.Utf8Column;
 import io.sailfish.arrow.Utf8Writer;
 import io.sailfish.kernels.BackendRequest;
-import io.sailfish.kernels.cuda.CudaAvailability;
-import io.sailfish.kernels.cuda.CudaDevice;
+import io.sailfish.llama.Card;
 import io.sailfish.llama.Golden;
 import io.sailfish.llama.LlamaRuntimes;
 import io.sailfish.llama.RowResults;
@@ -40,8 +38,7 @@ class RowCopiesTest {
   @Test
   @Tag("gpu")
   void theSameWithACard() {
-    CudaAvailability availability = CudaDevice.availability();
-    assumeTrue(availability.available(), availability.reason());
+    Card.assume();
     copies("cuda");
   }
 
