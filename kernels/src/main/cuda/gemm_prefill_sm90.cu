@@ -2,8 +2,8 @@
 //
 // Maths: a weight is dequantised to the type of the activations (fp16 or bf16, one rounding), the tensor core multiplies and adds in fp32. K is cut into
 //   `parts` ranges of groups, [p G / parts, (p + 1) G / parts); the sums of the parts are added in order of k. parts depends on K and N alone, so a
-//   row's bits depend neither on M nor on its neighbours, nor on the card, nor on which CTA multiplied what. They are not the decode kernels' bits:
-//   docs/adr/0008 says which rows go where.
+//   row's bits depend neither on M nor on its neighbours, nor on the card, nor on which CTA multiplied what, and are those of the
+//   decode kernels (gemm_w4_decode_sm90.cu); docs/adr/0008 says which rows go where.
 // Operands: weights, x, y0..y2 aligned to 128 bytes. x and y are tiled in blocks of 128 rows, [ceil(M/128)][Kp/8][128][8]; rows beyond M are computed
 //   and hold what x holds there. groups = Kp/128, panels = Np/128, rowBlocks = ceil(M/128). Epilogues: gemm/prefill_epilogue.cuh.
 //   scaleBf16: scales are bf16, else fp16. zeroKind: 0 symmetric, 1 zero point, 2 offset (the `zeros` entries).

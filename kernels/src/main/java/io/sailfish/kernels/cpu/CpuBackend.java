@@ -19,8 +19,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The host's processors. Activations in Java arrays, weights and KV cache in direct buffers, which
- * are freed when the garbage collector finds them after {@link #close()}.
+ * The host's processors. Activations and weights in Java arrays, KV cache in direct buffers; the
+ * garbage collector frees them after {@link #close()}.
  */
 public final class CpuBackend implements Backend {
   private static final Logger LOG = LoggerFactory.getLogger(CpuBackend.class);

@@ -35,7 +35,7 @@ final class VectorSuperBlocks {
   /**
    * w[wAt + k · 32 + c] of one unit.
    *
-   * @param s scratch for the scales, {@link PanelLayout#scaleFloats()}
+   * @param s scratch for the scales, {@link PanelLayout#SCALE_FLOATS}
    */
   static void decode(QuantFormat format, int[] words, int at, float[] s, float[] w, int wAt) {
     switch (format) {
