@@ -24,8 +24,8 @@ import java.util.Locale;
  * layers in one graph, weights rotated past L2, median of the replays. Run GpuCheck first: a wrong
  * kernel can be fast.
  *
- * <p>Options: {@code --cublas FILE} (what benchmarks/gpu/cublas.py wrote on the same card),
- * {@code --commit ID}, {@code --results FOLDER}, {@code --only TEXT} (names of chains to run).
+ * <p>Options: {@code --cublas FILE} (what benchmarks/gpu/cublas.py wrote on the same card), {@code
+ * --commit ID}, {@code --results FOLDER}, {@code --only TEXT} (names of chains to run).
  */
 public final class KernelBench {
   private static final long CEILING_BYTES = 4L << 30;
