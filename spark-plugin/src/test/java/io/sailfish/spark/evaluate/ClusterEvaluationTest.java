@@ -57,8 +57,8 @@ class ClusterEvaluationTest {
   @AfterAll
   static void stop() {
     Sessions.stop(session);
-    ExecutorEvaluators.closeIdle(0);
-    assertEquals(0, ExecutorEvaluators.open(), "models that nobody asks for are closed");
+    ExecutorEvaluators.OPEN.closeIdle(0);
+    assertEquals(0, ExecutorEvaluators.OPEN.open(), "models that nobody asks for are closed");
   }
 
   /** Long ones, short ones, one that predicts nothing and one that is none. */

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.sailfish.llama.RuntimeFailure;
 import io.sailfish.llama.checkpoint.Checkpoint;
@@ -44,6 +45,7 @@ class ClusterQuantizerTest {
 
   @BeforeAll
   static void start() {
+    ExecutorSteps.OPEN.closeIdle(0);
     session =
         Sessions.strictKryo("local[2]", "quantize")
             .config("spark.memory.fraction", "0.2")
@@ -54,6 +56,10 @@ class ClusterQuantizerTest {
   @AfterAll
   static void stop() {
     Sessions.stop(session);
+    int open = ExecutorSteps.OPEN.open();
+    assertTrue(open == 1 || open == 2, open + " models for two tasks at a time");
+    ExecutorSteps.OPEN.closeIdle(0);
+    assertEquals(0, ExecutorSteps.OPEN.open(), "models that nobody asks for are closed");
   }
 
   /** Three shards of short sequences, the last one not full. */
