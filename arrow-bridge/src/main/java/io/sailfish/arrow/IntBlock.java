@@ -33,25 +33,23 @@ public final class IntBlock implements AutoCloseable {
     return buffer.capacity() / Integer.BYTES;
   }
 
+  /** The buffer checks the index. */
   public int get(int index) {
-    return buffer.getInt((long) checked(index, 1) * Integer.BYTES);
+    return buffer.getInt((long) index * Integer.BYTES);
   }
 
+  /** The buffer checks the index. */
   public void set(int index, int value) {
-    buffer.setInt((long) checked(index, 1) * Integer.BYTES, value);
+    buffer.setInt((long) index * Integer.BYTES, value);
   }
 
   /** Address of {@code count} integers from {@code first} on. */
   public long address(int first, int count) {
-    return buffer.memoryAddress() + (long) checked(first, count) * Integer.BYTES;
-  }
-
-  private int checked(int first, int count) {
     if (first < 0 || count < 0 || (long) first + count > capacity()) {
       throw new IndexOutOfBoundsException(
           "%d integers from %d on, of %d".formatted(count, first, capacity()));
     }
-    return first;
+    return buffer.memoryAddress() + (long) first * Integer.BYTES;
   }
 
   @Override
