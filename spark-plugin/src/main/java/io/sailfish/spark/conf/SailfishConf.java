@@ -34,9 +34,9 @@ public final class SailfishConf {
   public static final ConfEntry<String> MODEL_PATH =
       ConfEntry.text(PREFIX + "model.path")
           .doc(
-              "Model file (GGUF) or folder (safetensors with config.json and tokenizer.json), by"
-                  + " any path that Hadoop opens. Its endpoint name is `default`. Files that are"
-                  + " not local are fetched once per host.")
+              "Model file (GGUF or .sailfish) or folder (safetensors with config.json and"
+                  + " tokenizer.json), by any path that Hadoop opens. Its endpoint name is"
+                  + " `default`. Files that are not local are fetched once per host.")
           .startup("");
 
   public static final ConfEntry<String> MODEL_DEFAULT =
@@ -142,8 +142,8 @@ public final class SailfishConf {
               "Whether the engine guesses how an answer goes on where its newest tokens stood"
                   + " before, in the prompt or the answer, and computes several tokens in a step."
                   + " Answers are the same. `on`: as long as it pays, measured while it runs."
-                  + " `auto`: on where that has been measured to gain (gpu.md). `always`: wherever"
-                  + " there is something to guess from, for checks.")
+                  + " `auto`: on where that has been measured to gain and not to lose, so far nowhere"
+                  + " (gpu.md). `always`: wherever there is something to guess from, for checks.")
           .check(
               List.of("auto", "on", "always", "off")::contains, "must be auto, on, always or off")
           .startup("auto");
@@ -183,8 +183,8 @@ public final class SailfishConf {
   public static final ConfEntry<Integer> TASK_FIRST_ROWS =
       ConfEntry.integer(PREFIX + "task.firstRows")
           .doc(
-              "Rows that a task has in flight at first; doubled with every batch that is read, so"
-                  + " that a LIMIT costs few rows.")
+              "Rows that a task has in flight at first where a LIMIT may end it early; doubled with"
+                  + " every batch that is read, so that the LIMIT costs few rows.")
           .check(v -> v > 0, "must be positive")
           .runtime("16");
 
