@@ -37,14 +37,6 @@ final class CardProgramTest {
   }
 
   @Test
-  void leavesNoFileUnasked() throws IOException {
-    program("--commit", "abc").write("a card", List.of(), List.of());
-    try (Stream<Path> files = Files.list(folder)) {
-      assertEquals(0, files.count());
-    }
-  }
-
-  @Test
   void medianIsTheLargerOfTheMiddleTwoAndLeavesTheOrder() {
     double[] values = {7, 1, 5, 3};
     assertEquals(5, CardTime.median(values));

@@ -59,6 +59,9 @@ interface PanelMath {
   /** y[i] = (x[i] · scale) · weight[i]. */
   void scale(float[] y, int yAt, float[] x, int xAt, float[] weight, float scale, int count);
 
+  /** y[yAt + i] += x[xAt + i]. */
+  void add(float[] y, int yAt, float[] x, int xAt, int count);
+
   /** gate[i] = silu(gate[i]) · up[i] for a multiple of 16. */
   void siluMultiply(float[] gate, float[] up, int count);
 

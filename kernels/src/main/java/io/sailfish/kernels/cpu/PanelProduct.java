@@ -78,9 +78,7 @@ final class PanelProduct {
       int to = (tile.firstRow() + r) * w.rows() + w.firstRow(tile.panel());
       int from = r * COLUMNS;
       if (add) {
-        for (int c = 0; c < width; c++) {
-          y[to + c] += own.tile[from + c];
-        }
+        math.add(y, to, own.tile, from, width);
       } else {
         System.arraycopy(own.tile, from, y, to, width);
       }

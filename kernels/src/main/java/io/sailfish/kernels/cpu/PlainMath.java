@@ -102,6 +102,13 @@ final class PlainMath implements PanelMath {
   }
 
   @Override
+  public void add(float[] y, int yAt, float[] x, int xAt, int count) {
+    for (int i = 0; i < count; i++) {
+      y[yAt + i] += x[xAt + i];
+    }
+  }
+
+  @Override
   public void siluMultiply(float[] gate, float[] up, int count) {
     for (int i = 0; i < count; i++) {
       gate[i] = FastExp.silu(gate[i]) * up[i];

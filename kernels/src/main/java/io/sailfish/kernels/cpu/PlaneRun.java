@@ -9,11 +9,19 @@ package io.sailfish.kernels.cpu;
  */
 final class PlaneRun {
   private final PanelPiece piece;
-  private final int unitInner;
+  private final int blockLength;
   private final int planeInner;
   private final int bits;
+
+  /** The unit's first word. */
   private int unitAt;
-  private int inUnit;
+
+  /** First word of the scales of the block that the run is of. */
+  private int blockAt;
+
+  private int inBlock;
+  private int plane;
+  private int inPlane;
 
   /** Inputs of the piece before this run. */
   int done;
@@ -41,35 +49,51 @@ final class PlaneRun {
 
   PlaneRun(PanelPiece piece) {
     this.piece = piece;
-    unitInner = piece.layout.unitInner();
-    planeInner = piece.layout.planeInner();
-    bits = piece.layout.bits();
-    unitAt = piece.at + piece.from / unitInner * piece.layout.unitWords();
-    inUnit = piece.from % unitInner;
+    PanelLayout layout = piece.layout;
+    blockLength = layout.format().blockLength();
+    planeInner = layout.planeInner();
+    bits = layout.bits();
+    int unit = piece.from / layout.unitInner();
+    int inUnit = piece.from - unit * layout.unitInner();
+    unitAt = piece.at + unit * layout.unitWords();
+    blockAt = unitAt + inUnit / blockLength * layout.scaleWords();
+    inPlane = inUnit % planeInner;
+    enter(inUnit / planeInner);
   }
 
-  /** Goes to the next run, if there is one. */
+  /** Goes to the next run, if there is one. By additions alone: a run is some hundred cycles. */
   boolean next() {
     done += count;
-    inUnit += count;
     if (done >= piece.inner) {
       return false;
     }
-    if (inUnit == unitInner) {
-      inUnit = 0;
-      unitAt += piece.layout.unitWords();
+    inBlock += count;
+    inPlane += count;
+    if (inBlock == blockLength) {
+      inBlock = 0;
+      blockAt += piece.layout.scaleWords();
     }
-    int blockLength = piece.layout.format().blockLength();
-    int plane = inUnit / planeInner;
-    int row = inUnit - plane * planeInner;
-    int inBlock = inUnit % blockLength;
-    count = Math.min(piece.inner - done, Math.min(planeInner - row, blockLength - inBlock));
-    codes = unitAt + piece.layout.codeWords() + row * PanelLayout.COLUMNS;
-    scales = inBlock == 0 ? unitAt + inUnit / blockLength * piece.layout.scaleWords() : -1;
+    if (inPlane == planeInner) {
+      inPlane = 0;
+      if (top) {
+        unitAt += piece.layout.unitWords();
+        blockAt = unitAt;
+        enter(0);
+      } else {
+        enter(plane + 1);
+      }
+    }
+    count = Math.min(piece.inner - done, Math.min(planeInner - inPlane, blockLength - inBlock));
+    codes = unitAt + piece.layout.codeWords() + inPlane * PanelLayout.COLUMNS;
+    scales = inBlock == 0 ? blockAt : -1;
+    return true;
+  }
+
+  private void enter(int plane) {
+    this.plane = plane;
     top = (plane + 1) * bits == Integer.SIZE;
     int shift = top ? Byte.SIZE - bits : plane * bits;
     mask = (1 << bits) - 1 << shift;
     factor = Float.intBitsToFloat(127 - shift << 23);
-    return true;
   }
 }

@@ -63,13 +63,19 @@ final class RowBlocks {
     int first = block * ROWS;
     int count = Math.min(rows - first, ROWS);
     int end = Math.min(cols, (strip + 1) * STRIP);
-    for (int k = strip * STRIP; k < end; k++) {
-      int to = at(first, k);
-      for (int r = 0; r < count; r++) {
-        data[to + r] = x[(first + r) * cols + k];
-      }
-      for (int r = count; r < padded(count); r++) {
-        data[to + r] = 0;
+    // Row by row: factors of one k are a row apart, often a multiple of a page, where they would
+    // drive each other out of the cache.
+    for (int r = 0; r < padded(count); r++) {
+      int to = at(first, 0) + r;
+      if (r < count) {
+        int from = (first + r) * cols;
+        for (int k = strip * STRIP; k < end; k++) {
+          data[to + k * ROWS] = x[from + k];
+        }
+      } else {
+        for (int k = strip * STRIP; k < end; k++) {
+          data[to + k * ROWS] = 0;
+        }
       }
     }
   }

@@ -143,6 +143,18 @@ final class VectorMath implements PanelMath {
   }
 
   @Override
+  public void add(float[] y, int yAt, float[] x, int xAt, int count) {
+    int i = 0;
+    for (; i + LANES <= count; i += LANES) {
+      FloatVector v = FloatVector.fromArray(F, y, yAt + i);
+      v.add(FloatVector.fromArray(F, x, xAt + i)).intoArray(y, yAt + i);
+    }
+    for (; i < count; i++) {
+      y[yAt + i] += x[xAt + i];
+    }
+  }
+
+  @Override
   public void siluMultiply(float[] gate, float[] up, int count) {
     float[] denominators = new float[PASS];
     for (int from = 0; from < count; from += PASS) {
