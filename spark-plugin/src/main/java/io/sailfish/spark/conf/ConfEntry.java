@@ -42,6 +42,14 @@ public record ConfEntry<T>(
     return new Builder<>(key, "text", s -> s);
   }
 
+  /** One of two or more words. */
+  static Builder<String> choice(String key, String... words) {
+    List<String> all = List.of(words);
+    String allButLast = String.join(", ", all.subList(0, all.size() - 1));
+    return text(key)
+        .check(all::contains, "must be %s or %s".formatted(allButLast, all.get(all.size() - 1)));
+  }
+
   static Builder<Integer> integer(String key) {
     return new Builder<>(key, "integer", s -> Integer.parseInt(s.trim()));
   }

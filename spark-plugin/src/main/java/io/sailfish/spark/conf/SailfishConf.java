@@ -61,12 +61,11 @@ public final class SailfishConf {
           .startup("true");
 
   public static final ConfEntry<String> BACKEND =
-      ConfEntry.text(PREFIX + "backend")
+      ConfEntry.choice(PREFIX + "backend", "auto", "cpu", "cuda")
           .doc(
               "Where the model runs. `auto` takes the GPU that Spark gave the executor, or in local"
                   + " mode the first one; where there is none, the CPU. It logs what it took and"
                   + " why. `cuda` without a usable GPU is an error. See gpu.md.")
-          .check(List.of("auto", "cpu", "cuda")::contains, "must be auto, cpu or cuda")
           .startup("auto");
 
   public static final ConfEntry<Integer> CPU_THREADS =
@@ -84,23 +83,21 @@ public final class SailfishConf {
           .startup(Double.toString(BackendRequest.MEMORY_FRACTION));
 
   public static final ConfEntry<String> GPU_ACTIVATIONS =
-      ConfEntry.text(PREFIX + "gpu.activations")
+      ConfEntry.choice(PREFIX + "gpu.activations", "fp16", "bf16")
           .doc(
               "Type of activations, keys and values on a GPU. `fp16` keeps 11 bits of a number but"
                   + " ends at 65504; `bf16` keeps 8 and has no end in practice. A model whose"
                   + " activations leave fp16 (some that were trained in bf16 do) fails with an error"
                   + " that names this key. A CPU computes in fp32 either way. See gpu.md.")
-          .check(List.of("fp16", "bf16")::contains, "must be fp16 or bf16")
           .startup("fp16");
 
   public static final ConfEntry<String> GPU_STREAMING =
-      ConfEntry.text(PREFIX + "gpu.streaming")
+      ConfEntry.choice(PREFIX + "gpu.streaming", "auto", "off")
           .doc(
               "What happens to a model that is larger than the GPU's memory. `auto`: layers that do"
                   + " not fit stay in page-locked memory of the host and come to the GPU in every"
                   + " step, which log and EXPLAIN announce with the time that takes. `off`: such a"
                   + " model is refused. Answers are the same.")
-          .check(List.of("auto", "off")::contains, "must be auto or off")
           .startup("auto");
 
   public static final ConfEntry<Integer> BATCH_CAP =
@@ -137,15 +134,13 @@ public final class SailfishConf {
           .startup("true");
 
   public static final ConfEntry<String> SPECULATION =
-      ConfEntry.text(PREFIX + "engine.speculation")
+      ConfEntry.choice(PREFIX + "engine.speculation", "auto", "on", "always", "off")
           .doc(
               "Whether the engine guesses how an answer goes on where its newest tokens stood"
                   + " before, in the prompt or the answer, and computes several tokens in a step."
                   + " Answers are the same. `on`: as long as it pays, measured while it runs."
                   + " `auto`: on where that has been measured to gain and not to lose, so far nowhere"
                   + " (gpu.md). `always`: wherever there is something to guess from, for checks.")
-          .check(
-              List.of("auto", "on", "always", "off")::contains, "must be auto, on, always or off")
           .startup("auto");
 
   public static final ConfEntry<String> TIMELINE_DIR =

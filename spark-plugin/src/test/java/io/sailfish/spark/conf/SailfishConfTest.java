@@ -9,6 +9,7 @@ import io.sailfish.kernels.BackendRequest;
 import io.sailfish.kernels.format.TwoByteFloat;
 import io.sailfish.llama.RuntimeConfig;
 import java.io.IOException;
+import java.lang.reflect.Field;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
@@ -91,6 +92,8 @@ class SailfishConfTest {
     "spark.sailfish.engine.batchCap, many, must be an integer",
     "spark.sailfish.engine.kvBytes, 3 apples, must be a size",
     "spark.sailfish.backend, gpu, 'must be auto, cpu or cuda'",
+    "spark.sailfish.gpu.activations, fp32, must be fp16 or bf16",
+    "spark.sailfish.engine.speculation, yes, 'must be auto, on, always or off'",
     "spark.sailfish.gpu.memoryFraction, 0, must be above 0 and up to 1",
     "spark.sailfish.gpu.memoryFraction, most, must be a number",
     "spark.sailfish.engine.prefixReuse.enabled, yes, must be true or false",
@@ -144,6 +147,18 @@ class SailfishConfTest {
       assertEquals(
           entry.type().equals("true or false"), entry.key().endsWith(".enabled"), entry.key());
     }
+  }
+
+  /** One that is declared and not listed would be refused as unknown. */
+  @Test
+  void everySettingIsListed() throws IllegalAccessException {
+    Set<Object> declared = new HashSet<>();
+    for (Field field : SailfishConf.class.getFields()) {
+      if (field.getType() == ConfEntry.class) {
+        declared.add(field.get(null));
+      }
+    }
+    assertEquals(declared, Set.copyOf(SailfishConf.ENTRIES));
   }
 
   @Test
