@@ -21,7 +21,7 @@ class SpeculatedAnswersTest {
   /** As the model goes on without surprises. */
   private static final int[] CIRCLE = {10, 11, 12, 13, 14, 15, 10, 11, 12};
 
-  private final FakeModel model = new FakeModel(64, EngineTest.BLOCK);
+  private final FakeModel model = new FakeModel(64, EngineFixture.BLOCK);
   private EngineMetrics metrics;
 
   @Test
@@ -38,7 +38,7 @@ class SpeculatedAnswersTest {
     Totals totals =
         randomWorkloads(
             model -> {
-              models.add(new AheadModel(model, Set.of(EngineTest.STOP)));
+              models.add(new AheadModel(model, Set.of(EngineFixture.STOP)));
               return models.get(models.size() - 1);
             },
             Drafting.ALWAYS,
@@ -51,7 +51,7 @@ class SpeculatedAnswersTest {
   @Test
   void soTheyDoWhereOnlyWhatPaysIsDrafted() {
     randomWorkloads(model -> model, Drafting.ON, 150);
-    randomWorkloads(model -> new AheadModel(model, Set.of(EngineTest.STOP)), Drafting.ON, 150);
+    randomWorkloads(model -> new AheadModel(model, Set.of(EngineFixture.STOP)), Drafting.ON, 150);
   }
 
   private record Totals(long drafted, long accepted, long preempted) {
@@ -68,20 +68,21 @@ class SpeculatedAnswersTest {
     Totals totals = new Totals(0, 0, 0);
     for (int seed = 0; seed < seeds; seed++) {
       Random random = new Random(seed);
-      List<GenerationRequest> requests = EngineTest.requests(random, 1 + random.nextInt(12));
+      List<GenerationRequest> requests = EngineFixture.requests(random, 1 + random.nextInt(12));
       int cap = random.nextBoolean() ? 1 + random.nextInt(8) : 64;
-      int blocks = EngineTest.CONTEXT / EngineTest.BLOCK + random.nextInt(30);
-      FakeModel model = new FakeModel(blocks, EngineTest.BLOCK);
+      int blocks = EngineFixture.CONTEXT / EngineFixture.BLOCK + random.nextInt(30);
+      FakeModel model = new FakeModel(blocks, EngineFixture.BLOCK);
       model.surprise = 5;
-      EngineConfig config = EngineTest.config(cap, blocks, random.nextBoolean(), drafting);
+      EngineConfig config = EngineFixture.config(cap, blocks, random.nextBoolean(), drafting);
       Engine engine = Engine.start(device.apply(model), new LetterTokenizer(), config);
-      List<GenerationResult> results = EngineTest.answers(requests, engine, new Random(seed + 1));
+      List<GenerationResult> results =
+          EngineFixture.answers(requests, engine, new Random(seed + 1));
       totals = totals.plus(engine.metrics());
       for (int i = 0; i < requests.size(); i++) {
         GenerationRequest request = requests.get(i);
         if (request.continuations().isEmpty()) {
           assertArrayEquals(
-              EngineTest.expected(request.prompt(), request.params(), model.surprise),
+              EngineFixture.expected(request.prompt(), request.params(), model.surprise),
               results.get(i).tokens(),
               "seed " + seed + " request " + i);
         }
@@ -107,7 +108,7 @@ class SpeculatedAnswersTest {
     int[] prompt = {5, 6, 7, 5, 6, 7, 5, 6, 7};
     SamplingParams params = SamplingParams.greedy(12);
     GenerationResult result = answer(prompt, params, Set.of());
-    assertArrayEquals(EngineTest.expected(prompt, params, 1), result.tokens());
+    assertArrayEquals(EngineFixture.expected(prompt, params, 1), result.tokens());
     assertEquals(12, model.steps);
     assertEquals(0, metrics.acceptedTokens());
   }
@@ -117,7 +118,7 @@ class SpeculatedAnswersTest {
     model.surprise = 0;
     SamplingParams params = new SamplingParams(30, 1f, 0, 1f, 0f, 1.05f, 7, List.of());
     GenerationResult result = answer(CIRCLE, params, Set.of());
-    assertArrayEquals(EngineTest.expected(CIRCLE, params, 0), result.tokens());
+    assertArrayEquals(EngineFixture.expected(CIRCLE, params, 0), result.tokens());
     assertTrue(metrics.acceptedTokens() > 10, "accepted " + metrics.acceptedTokens());
   }
 
@@ -156,9 +157,10 @@ class SpeculatedAnswersTest {
   @Test
   void theEndOfTheContextEndsADraft() {
     model.surprise = 0;
-    int[] prompt = IntStream.range(0, EngineTest.CONTEXT - 3).map(i -> 10 + i % 6).toArray();
+    int[] prompt = IntStream.range(0, EngineFixture.CONTEXT - 3).map(i -> 10 + i % 6).toArray();
     GenerationResult result = answer(prompt, SamplingParams.greedy(100), Set.of());
-    assertArrayEquals(EngineTest.expected(prompt, SamplingParams.greedy(100), 0), result.tokens());
+    assertArrayEquals(
+        EngineFixture.expected(prompt, SamplingParams.greedy(100), 0), result.tokens());
     assertEquals(4, result.tokens().length);
     assertEquals(2, metrics.draftedTokens());
   }
@@ -189,9 +191,9 @@ class SpeculatedAnswersTest {
             "fake",
             4,
             "test",
-            EngineTest.CONTEXT,
+            EngineFixture.CONTEXT,
             64,
-            EngineTest.BLOCK,
+            EngineFixture.BLOCK,
             1,
             16,
             16,
