@@ -4,11 +4,14 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.stream.Stream;
 
 /**
@@ -107,8 +110,20 @@ public final class PerformancePage {
     return cell("%s, %s".formatted(result.date().split("T")[0], result.commit()));
   }
 
+  /** Of each benchmark the newest run, and every run that a figure comes from, the newest first. */
+  private Set<BenchmarkResult> shown() {
+    Set<BenchmarkResult> shown =
+        new TreeSet<>(
+            Comparator.comparing(BenchmarkResult::benchmark)
+                .thenComparing(BenchmarkResult::date, Comparator.reverseOrder())
+                .thenComparing(BenchmarkResult::command));
+    shown.addAll(newestOfBenchmark.values());
+    measured.values().forEach(found -> shown.add(found.result));
+    return shown;
+  }
+
   private void tables(StringBuilder page) {
-    for (BenchmarkResult result : newestOfBenchmark.values()) {
+    for (BenchmarkResult result : shown()) {
       page.append("\n## Run: ").append(result.benchmark()).append("\n\n");
       page.append("%s, commit %s, %s.".formatted(result.date(), result.commit(), result.machine()));
       page.append("\n\n    ").append(result.command()).append('\n');

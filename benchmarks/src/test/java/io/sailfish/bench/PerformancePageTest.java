@@ -55,6 +55,10 @@ class PerformancePageTest {
     assertTrue(text.contains("| `a.us` | 41.50 us | ≤ 40 | 30 | **short** | peer: 60 |"), text);
     assertTrue(text.contains("| `b.share` |  | ≥ 0.9000 | 1 | not measured |"), text);
     assertTrue(text.contains("| c\\|d |"), text);
+    assertEquals(
+        List.of("2026-11-21, commit abc, a card.", "2026-11-20, commit abc, a card."),
+        text.lines().filter(line -> line.contains(", commit ")).toList(),
+        "the newest run, and the one that a figure comes from, without the one that no longer counts");
     String plot = page.files().get("performance-kernels.svg");
     assertTrue(plot.contains("a.us") && !plot.contains("b.share"), plot);
   }
