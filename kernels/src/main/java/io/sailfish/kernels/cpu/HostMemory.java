@@ -10,6 +10,9 @@ import java.nio.file.Path;
 
 /** What the host and the JVM's limits leave for off-heap memory. */
 public final class HostMemory {
+  /** Index of the first word of an array at a cache line, if the array starts a region of G1. */
+  static final int ALIGNED = 12;
+
   private HostMemory() {}
 
   /** The smaller of what the JVM lets direct buffers take and what the machine has available. */

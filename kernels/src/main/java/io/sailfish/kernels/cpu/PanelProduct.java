@@ -11,9 +11,6 @@ final class PanelProduct {
   /** Floats of a worker's decoded weights: {@link #CHUNK_INNER} inputs, or one unit if longer. */
   private static final int WEIGHTS = PanelLayout.COLUMNS * Math.max(CHUNK_INNER, longestBlock());
 
-  /** Index of an array's first element at a multiple of 64 bytes, if the array starts a page. */
-  private static final int ALIGNED = 12;
-
   private static final int COLUMNS = PanelLayout.COLUMNS;
 
   private final PanelMath math;
@@ -46,7 +43,8 @@ final class PanelProduct {
     this.blocks = new RowBlocks(parallel);
     this.scratch = new Scratch[parallel.threads()];
     this.weights =
-        new float[Math.max(ALIGNED + scratch.length * WEIGHTS, HostMemory.immovableFloats())];
+        new float
+            [Math.max(HostMemory.ALIGNED + scratch.length * WEIGHTS, HostMemory.immovableFloats())];
     for (int i = 0; i < scratch.length; i++) {
       scratch[i] = new Scratch();
     }
@@ -118,7 +116,7 @@ final class PanelProduct {
     PanelWeight w = tile.weight();
     PanelLayout layout = w.layout(panel);
     PanelPiece piece = own.piece.on(layout, w.words(panel), w.at(panel));
-    own.w.on(weights, ALIGNED + worker * WEIGHTS, COLUMNS);
+    own.w.on(weights, HostMemory.ALIGNED + worker * WEIGHTS, COLUMNS);
     Arrays.fill(out, 0, RowBlocks.padded(tile.rows()) * COLUMNS, 0);
     boolean fused = tile.rows() == 1 && math.fuses(layout);
     int block = layout.format().blockLength();

@@ -9,9 +9,6 @@ package io.sailfish.kernels.cpu;
 final class WordSlabs {
   private static final int HEADER_WORDS = 4;
 
-  /** Words that stay empty, so that what comes behind an array's header starts a cache line. */
-  private static final int ALIGNED = 12;
-
   /** Little enough to waste in the last array, enough to start only whole regions of G1. */
   private static final long LEAST_BYTES = 4L << 20;
 
@@ -29,12 +26,13 @@ final class WordSlabs {
    * @param weight for the message when the heap is full
    */
   Place take(int words, String weight) {
-    if (words > slabWords - ALIGNED) {
-      return new Place(allocate(Math.addExact(words, ALIGNED), weight), ALIGNED);
+    if (words > slabWords - HostMemory.ALIGNED) {
+      return new Place(
+          allocate(Math.addExact(words, HostMemory.ALIGNED), weight), HostMemory.ALIGNED);
     }
     if (words > slab.length - used) {
       slab = allocate(slabWords, weight);
-      used = ALIGNED;
+      used = HostMemory.ALIGNED;
     }
     used += words;
     return new Place(slab, used - words);
