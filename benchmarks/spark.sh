@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Runs one of the Spark benchmarks, GpuClusterBench on two cards, the others on the CPU.
+# Runs one of the Spark benchmarks, GpuClusterBench on this host's cards, the others on the CPU.
 #   benchmarks/spark.sh SparkBench MODEL [PROMPTS] [REPETITIONS]
 #   benchmarks/spark.sh SparkDeterminismBench MODEL [ROWS]
 #   benchmarks/spark.sh QuantizeScalingBench MODEL TEXT [LAYERS] [SEQUENCES]
-#   benchmarks/spark.sh GpuClusterBench MODEL [ROWS] [REPETITIONS]
+#   benchmarks/spark.sh GpuClusterBench MODEL [ROWS] [REPETITIONS] [CARDS]
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -13,7 +13,7 @@ case $program in
     SparkBench) arguments=("$model" "${3:-2000}" "${4:-1}" benchmarks/results) ;;
     SparkDeterminismBench) arguments=("$model" "${3:-40}" benchmarks/results) ;;
     QuantizeScalingBench) arguments=("$model" "$3" "${4:-5}" "${5:-128}" benchmarks/results) ;;
-    GpuClusterBench) arguments=("$model" "${3:-3072}" "${4:-2}" benchmarks/results "$(git rev-parse --short HEAD)") ;;
+    GpuClusterBench) arguments=("$model" "${3:-3072}" "${4:-2}" "${5:-2}" benchmarks/results "$(git rev-parse --short HEAD)") ;;
     *) echo "no such benchmark: $program" >&2; exit 2 ;;
 esac
 

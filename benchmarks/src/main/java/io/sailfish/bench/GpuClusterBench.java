@@ -21,15 +21,16 @@ import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
 
 /**
- * Rows a second of a SQL job, from Parquet to Parquet, on one and on two executors of a host, each
- * in a process of its own on a card of its own. One standalone worker offers the host's cards, as
- * bin/gpu-addresses finds them. A first job of other rows loads the models and is not counted.
+ * Rows a second of a SQL job, from Parquet to Parquet, on one, two, four executors of a host, up to
+ * CARDS, each in a process of its own on a card of its own. One standalone worker offers the host's
+ * cards, as bin/gpu-addresses finds them. A first job of other rows loads the models and is not
+ * counted.
  *
- * <p>The figure compares jobs with as many rows for each executor, so that both work as long; the
- * table also has the smaller job on two executors. Every repetition has prompts of its own, as keys
+ * <p>The figures compare jobs with as many rows for each executor, so that all work as long; the
+ * table also has the smallest job on all of them. Every repetition has prompts of its own, as keys
  * and values of earlier ones are kept. Answers to the same row are compared.
  *
- * <pre>GpuClusterBench MODEL ROWS REPETITIONS RESULTS COMMIT [setting=value ...]</pre>
+ * <pre>GpuClusterBench MODEL ROWS REPETITIONS CARDS RESULTS COMMIT [setting=value ...]</pre>
  */
 public final class GpuClusterBench {
   private static final int CORES = 8;
@@ -40,80 +41,94 @@ public final class GpuClusterBench {
 
   private final String model;
   private final int rows;
+  private final int repetitions;
+  private final int cards;
   private final Map<String, String> settings;
   private final Path folder;
   private final Map<String, String> answers = new TreeMap<>();
   private final List<List<String>> table = new ArrayList<>();
+  private final List<BenchmarkResult.Figure> figures = new ArrayList<>();
   private long compared;
   private long differing;
 
-  private GpuClusterBench(String model, int rows, Map<String, String> settings) throws IOException {
+  private GpuClusterBench(
+      String model, int rows, int repetitions, int cards, Map<String, String> settings)
+      throws IOException {
     this.model = model;
     this.rows = rows;
+    this.repetitions = repetitions;
+    this.cards = cards;
     this.settings = settings;
     this.folder = Files.createTempDirectory("sailfish-bench");
   }
 
   /**
-   * @param args model file, rows for each executor, repetitions, folder for the result, commit,
-   *     settings
+   * @param args model file, rows for each executor, repetitions, cards of this host, folder for the
+   *     result, commit, settings
    */
   public static void main(String[] args) throws Exception {
     SparkDeterminismBench.layOutSpark();
     Map<String, String> settings = new TreeMap<>();
-    for (String setting : Arrays.asList(args).subList(5, args.length)) {
+    for (String setting : Arrays.asList(args).subList(6, args.length)) {
       String[] pair = setting.split("=", 2);
       settings.put(pair[0], pair[1]);
     }
-    GpuClusterBench bench = new GpuClusterBench(args[0], Integer.parseInt(args[1]), settings);
-    bench.run(Integer.parseInt(args[2]), Path.of(args[3]), args[4]);
+    new GpuClusterBench(
+            args[0],
+            Integer.parseInt(args[1]),
+            Integer.parseInt(args[2]),
+            Integer.parseInt(args[3]),
+            settings)
+        .run(Path.of(args[4]), args[5]);
   }
 
-  private void run(int repetitions, Path results, String commit) throws IOException {
-    double one = 0;
-    List<Double> factors = new ArrayList<>();
-    for (int executors = 1; executors <= 2; executors++) {
-      try (SparkSession spark = session(executors)) {
-        warmUp(spark, executors);
-        List<Double> rates = new ArrayList<>();
-        for (int i = 0; i < repetitions; i++) {
-          rates.add(rate(spark, executors, executors * rows, i));
-        }
-        if (executors == 1) {
-          one = median(rates);
-        } else {
-          rate(spark, executors, rows, repetitions);
-          for (double rate : rates) {
-            factors.add(rate / one);
-          }
-        }
-      }
-      SparkSession.clearActiveSession();
-      SparkSession.clearDefaultSession();
+  private void run(Path results, String commit) throws IOException {
+    double one = median(rates(1));
+    for (int executors = 2; executors <= cards; executors *= 2) {
+      List<Double> factors = rates(executors).stream().map(rate -> rate / one).toList();
+      String id = "spark.gpu.scaling.executors" + executors;
+      figures.add(new BenchmarkResult.Figure(id, median(factors), factors));
+      System.out.printf("%s %.3f of %s%n", id, median(factors), factors);
     }
-    System.out.printf("spark.gpu.scaling.executors2 %.3f of %s%n", median(factors), factors);
-    System.out.println(result(commit, factors).write(results));
+    System.out.println(result(commit).write(results));
   }
 
-  private BenchmarkResult result(String commit, List<Double> factors) {
+  /** Of each repetition, rows a second. */
+  private List<Double> rates(int executors) throws IOException {
+    List<Double> rates = new ArrayList<>();
+    try (SparkSession spark = session(executors)) {
+      warmUp(spark, executors);
+      for (int i = 0; i < repetitions; i++) {
+        rates.add(rate(spark, executors, executors * rows, i));
+      }
+      if (executors > 1 && 2 * executors > cards) {
+        rate(spark, executors, rows, repetitions);
+      }
+    }
+    SparkSession.clearActiveSession();
+    SparkSession.clearDefaultSession();
+    return rates;
+  }
+
+  private BenchmarkResult result(String commit) {
     return new BenchmarkResult(
         "gpu-cluster",
         RunFacts.date(),
         commit,
-        "2 NVIDIA H200 of a host, %d processors"
-            .formatted(Runtime.getRuntime().availableProcessors()),
-        "java io.sailfish.bench.GpuClusterBench MODEL %d %d RESULTS COMMIT, with a model of"
-                .formatted(rows, factors.size())
+        "%d NVIDIA H200 of a host, %d processors"
+            .formatted(cards, Runtime.getRuntime().availableProcessors()),
+        "java io.sailfish.bench.GpuClusterBench MODEL %d %d %d RESULTS COMMIT, with a model of"
+                .formatted(rows, repetitions, cards)
             + " io.sailfish.bench.gpu.RandomGguf",
-        List.of(
-            new BenchmarkResult.Figure("spark.gpu.scaling.executors2", median(factors), factors)),
+        figures,
         List.of(
             new BenchmarkResult.Table(
-                "A SQL job on one and two executors with a card each, Llama 8B shapes",
+                "A SQL job on executors with a card each, Llama 8B shapes",
                 ("Rows of %d prompt tokens and up to %d of answer, %d partitions for each executor"
-                        + " of %d cores; time from Parquet to Parquet, models loaded. The figure"
-                        + " is from jobs with as many rows for each executor; the last line is the"
-                        + " smaller job on two. %d of %d rows had another answer on two executors than on one.")
+                        + " of %d cores; time from Parquet to Parquet, models loaded. The figures"
+                        + " are from jobs with as many rows for each executor; the last line is the"
+                        + " smallest job on all executors. %d of %d rows had another answer on more"
+                        + " executors than on one.")
                     .formatted(PROMPT_CHARS, TOKENS, PARTITIONS, CORES, differing, compared),
                 List.of("executors", "rows", "seconds", "rows/s", "differing rows"),
                 table)));
@@ -225,7 +240,7 @@ public final class GpuClusterBench {
   private SparkSession session(int executors) {
     SparkSession.Builder builder =
         SparkSession.builder()
-            .master("local-cluster[1,%d,%d]".formatted(2 * CORES, 2 * 8192))
+            .master("local-cluster[1,%d,%d]".formatted(cards * CORES, cards * 8192))
             .appName("GpuClusterBench")
             .config("spark.ui.enabled", "false")
             .config("spark.cores.max", executors * CORES)
@@ -234,7 +249,7 @@ public final class GpuClusterBench {
             .config("spark.executor.extraClassPath", System.getProperty("java.class.path"))
             .config("spark.scheduler.minRegisteredResourcesRatio", "1.0")
             .config("spark.scheduler.maxRegisteredResourcesWaitingTime", "60s")
-            .config("spark.worker.resource.gpu.amount", 2)
+            .config("spark.worker.resource.gpu.amount", cards)
             .config("spark.worker.resource.gpu.discoveryScript", "bin/gpu-addresses")
             .config("spark.executor.resource.gpu.amount", 1)
             .config("spark.task.resource.gpu.amount", Double.toString(1.0 / CORES))
