@@ -110,13 +110,12 @@ public final class GpuClusterBench {
     return rates;
   }
 
-  private BenchmarkResult result(String commit) {
+  private BenchmarkResult result(String commit) throws IOException {
     return new BenchmarkResult(
         "gpu-cluster",
         RunFacts.date(),
         commit,
-        "%d NVIDIA H200 of a host, %d processors"
-            .formatted(cards, Runtime.getRuntime().availableProcessors()),
+        RunFacts.cards(),
         "java io.sailfish.bench.GpuClusterBench MODEL %d %d %d RESULTS COMMIT, with a model of"
                 .formatted(rows, repetitions, cards)
             + " io.sailfish.bench.gpu.RandomGguf",

@@ -48,11 +48,9 @@ public final class GpuFidelityBench {
     }
     List<List<String>> rows = new ArrayList<>();
     double worst = 0;
-    String card = "";
     for (String variant : VARIANTS) {
       Path file = Path.of(args[0]).resolve(variant + ".gguf");
       try (CudaBackend backend = CudaBackend.open(0)) {
-        card = backend.stream().device().properties().name();
         Sequence sequence = new Sequence(backend, file);
         double prompt = maxAbs(sequence.asPrompt(), sequence.expected, 0);
         int first = sequence.promptLength - 1;
@@ -80,7 +78,7 @@ public final class GpuFidelityBench {
             "gpu-fidelity",
             RunFacts.date(),
             args[2],
-            card,
+            RunFacts.cards(),
             "java io.sailfish.bench.GpuFidelityBench GOLDEN RESULTS COMMIT",
             List.of(new Figure("fidelity.gpu.tiny.logits_max_abs", worst, null)),
             List.of(table))

@@ -113,12 +113,13 @@ public final class GpuSparkBench {
   }
 
   private BenchmarkResult result(
-      String commit, double median, List<Double> shares, List<List<String>> table) {
+      String commit, double median, List<Double> shares, List<List<String>> table)
+      throws IOException {
     return new BenchmarkResult(
         "gpu-spark",
         RunFacts.date(),
         commit,
-        "NVIDIA H200, 16 processors",
+        RunFacts.cards(),
         "java io.sailfish.bench.GpuSparkBench MODEL %d %d RESULTS COMMIT %d"
             .formatted(rows, shares.size(), tokens),
         List.of(new BenchmarkResult.Figure("spark.gpu.share_of_engine", median, shares)),

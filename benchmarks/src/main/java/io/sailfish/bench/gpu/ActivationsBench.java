@@ -39,7 +39,7 @@ public final class ActivationsBench {
       bench.run(
           List.of(
               new StepModel(StepModel.LLAMA_8B, fp16), new StepModel(StepModel.LLAMA_8B, bf16)));
-      bench.write(fp16.stream().device().properties().name(), options);
+      bench.write(options);
     }
   }
 
@@ -107,7 +107,7 @@ public final class ActivationsBench {
     return CardTime.micros(model.backend.stream(), all) / 1000 / count;
   }
 
-  private void write(String card, Options options) throws IOException {
+  private void write(Options options) throws IOException {
     BenchmarkResult.Table result =
         new BenchmarkResult.Table(
             "Steps with fp16 and with bf16 activations",
@@ -117,6 +117,6 @@ public final class ActivationsBench {
             List.of("step", "fp16", "bf16", "bf16 / fp16"),
             table);
     new CardProgram(ActivationsBench.class, "gpu-activations", options)
-        .write(card, List.of(), List.of(result));
+        .write(List.of(), List.of(result));
   }
 }

@@ -1,6 +1,7 @@
 package io.sailfish.bench.gpu;
 
 import io.sailfish.bench.BenchmarkResult;
+import io.sailfish.bench.RunFacts;
 import io.sailfish.kernels.cuda.CudaAvailability;
 import io.sailfish.kernels.cuda.CudaDevice;
 import java.io.IOException;
@@ -30,24 +31,29 @@ record CardProgram(Class<?> program, String benchmark, Options options) {
     return availability;
   }
 
-  BenchmarkResult result(
-      String card, List<BenchmarkResult.Figure> figures, List<BenchmarkResult.Table> tables) {
-    return new BenchmarkResult(
-        benchmark,
-        LocalDateTime.now().truncatedTo(ChronoUnit.MINUTES).toString(),
-        options.text("commit", "unknown"),
-        card,
-        "java -cp 'lib/*' " + program.getName() + " " + options.line(),
-        figures,
-        tables);
-  }
-
-  /** Writes nothing without {@code --results}. */
-  void write(String card, List<BenchmarkResult.Figure> figures, List<BenchmarkResult.Table> tables)
+  /**
+   * Leaves a result of this machine's card; nothing without {@code --results}.
+   *
+   * @param tables null for none
+   */
+  void write(List<BenchmarkResult.Figure> figures, List<BenchmarkResult.Table> tables)
       throws IOException {
     if (options.has("results")) {
-      Path file = result(card, figures, tables).write(Path.of(options.text("results", ".")));
-      System.out.println("written " + file);
+      System.out.println("written " + write(RunFacts.cards(), figures, tables));
     }
+  }
+
+  Path write(
+      String machine, List<BenchmarkResult.Figure> figures, List<BenchmarkResult.Table> tables)
+      throws IOException {
+    return new BenchmarkResult(
+            benchmark,
+            LocalDateTime.now().truncatedTo(ChronoUnit.MINUTES).toString(),
+            options.text("commit", "unknown"),
+            machine,
+            "java -cp 'lib/*' " + program.getName() + " " + options.line(),
+            figures,
+            tables)
+        .write(Path.of(options.text("results", ".")));
   }
 }

@@ -177,9 +177,6 @@ public final class ChoiceBench {
             List.of("way", "rows", "µs a step", "more than greedy", "share of the step"),
             inSteps);
     new CardProgram(ChoiceBench.class, "gpu-token-choice", options)
-        .write(
-            card.stream().device().properties().name(),
-            List.of(),
-            inSteps.isEmpty() ? List.of(kernels) : List.of(kernels, steps));
+        .write(List.of(), inSteps.isEmpty() ? List.of(kernels) : List.of(kernels, steps));
   }
 }

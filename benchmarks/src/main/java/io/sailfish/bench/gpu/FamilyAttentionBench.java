@@ -107,6 +107,6 @@ public final class FamilyAttentionBench {
             List.of("rows", "context", "Llama", "biases", "norms of heads", "window", "its keys"),
             table);
     new CardProgram(FamilyAttentionBench.class, "gpu-family-attention", options)
-        .write(backend.stream().device().properties().name(), List.of(), List.of(result));
+        .write(List.of(), List.of(result));
   }
 }

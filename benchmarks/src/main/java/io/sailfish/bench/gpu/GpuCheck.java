@@ -7,7 +7,6 @@ import io.sailfish.kernels.cuda.CudaStream;
 import io.sailfish.kernels.cuda.QuantGemm;
 import io.sailfish.kernels.format.TwoByteFloat;
 import java.io.IOException;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
@@ -52,7 +51,7 @@ public final class GpuCheck {
       System.out.println(device.properties().describe() + ", " + availability.reason());
       GpuCheck check = new GpuCheck(options, stream, gemm);
       check.run();
-      System.exit(check.report(device.properties().name()) ? 0 : 1);
+      System.exit(check.report() ? 0 : 1);
     }
   }
 
@@ -181,7 +180,7 @@ public final class GpuCheck {
     }
   }
 
-  private boolean report(String card) throws IOException {
+  private boolean report() throws IOException {
     List<BenchmarkResult.Figure> figures = new ArrayList<>();
     worst.forEach(
         (type, error) ->
@@ -192,11 +191,7 @@ public final class GpuCheck {
                     null)));
     figures.add(
         new BenchmarkResult.Figure("gemm.invariance.differing_values", differingValues, null));
-    if (options.has("results")) {
-      new CardProgram(GpuCheck.class, "gpu-check", options)
-          .result(card, figures, null)
-          .write(Path.of(options.text("results", ".")));
-    }
+    new CardProgram(GpuCheck.class, "gpu-check", options).write(figures, null);
     failures.forEach(failure -> System.out.println("FAILED " + failure));
     System.out.printf(
         "%d cases checked, %d failures, %d differing values, worst errors %s%n",

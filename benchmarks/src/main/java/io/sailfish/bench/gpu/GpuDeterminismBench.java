@@ -99,9 +99,7 @@ public final class GpuDeterminismBench {
   }
 
   private void run(String[] args) throws IOException {
-    String card;
     try (CudaBackend backend = CudaBackend.open(0)) {
-      card = backend.stream().device().properties().name();
       steps(backend);
     }
     for (int round = 0; round < options.number("rounds", 1); round++) {
@@ -117,7 +115,7 @@ public final class GpuDeterminismBench {
       }
     }
     System.out.println(differing + " rows differ");
-    write(card, args);
+    write(args);
   }
 
   private void steps(CudaBackend backend) {
@@ -232,7 +230,7 @@ public final class GpuDeterminismBench {
     return LlamaEngine.start(loaded, backend, new IdTokenizer(), config);
   }
 
-  private void write(String card, String[] args) throws IOException {
+  private void write(String[] args) throws IOException {
     if (!options.has("results")) {
       return;
     }
@@ -249,7 +247,7 @@ public final class GpuDeterminismBench {
                 "gpu-determinism-8b",
                 RunFacts.date(),
                 options.text("commit", "unknown"),
-                card,
+                RunFacts.cards(),
                 "benchmarks/gpu/run.sh RESULTS same " + String.join(" ", args),
                 List.of(
                     new BenchmarkResult.Figure("determinism.gpu.differing_rows", differing, null)),

@@ -71,7 +71,6 @@ public final class GpuEngineBench {
 
   private void run(String[] args) throws IOException {
     CudaBackend backend = CudaBackend.open(0);
-    String card = backend.stream().device().properties().name();
     LlamaEngine.Loaded loaded =
         new LlamaEngine.Loaded(
             model, StepModel.weights(model, backend), "random weights, 8B shapes", Set.of());
@@ -103,7 +102,7 @@ public final class GpuEngineBench {
         }
       }
     }
-    write(card, args);
+    write(args);
   }
 
   private void figure(String id, double value) {
@@ -184,7 +183,7 @@ public final class GpuEngineBench {
     return String.format(Locale.ROOT, value < 100 ? "%.2f" : "%.0f", value);
   }
 
-  private void write(String card, String[] args) throws IOException {
+  private void write(String[] args) throws IOException {
     if (!options.has("results")) {
       return;
     }
@@ -213,7 +212,7 @@ public final class GpuEngineBench {
                 "gpu-engine",
                 RunFacts.date(),
                 options.text("commit", "unknown"),
-                card,
+                RunFacts.cards(),
                 "benchmarks/gpu/run.sh RESULTS engine " + String.join(" ", args),
                 figures,
                 List.of(table))

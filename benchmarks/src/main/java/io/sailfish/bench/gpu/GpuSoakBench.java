@@ -89,7 +89,6 @@ public final class GpuSoakBench {
   private boolean run(String[] args) throws IOException, InterruptedException {
     CudaBackend backend = CudaBackend.open(0);
     CudaDevice device = backend.stream().device();
-    String card = device.properties().name();
     LlamaEngine.Loaded loaded =
         new LlamaEngine.Loaded(
             model, StepModel.weights(model, backend), "random weights", Set.of());
@@ -104,7 +103,7 @@ public final class GpuSoakBench {
       double seconds = load(engine, device.memory());
       EngineMetrics metrics = engine.metrics();
       boolean fine = judge(metrics);
-      write(card, args, seconds, metrics, fine);
+      write(args, seconds, metrics, fine);
       return fine;
     }
   }
@@ -245,8 +244,7 @@ public final class GpuSoakBench {
     return samples.get(samples.size() - 1);
   }
 
-  private void write(
-      String card, String[] args, double seconds, EngineMetrics metrics, boolean fine)
+  private void write(String[] args, double seconds, EngineMetrics metrics, boolean fine)
       throws IOException {
     if (!options.has("results")) {
       return;
@@ -288,7 +286,7 @@ public final class GpuSoakBench {
                 "gpu-soak",
                 RunFacts.date(),
                 options.text("commit", "unknown"),
-                card,
+                RunFacts.cards(),
                 "benchmarks/gpu/run.sh RESULTS soak " + String.join(" ", args),
                 List.of(),
                 List.of(table))

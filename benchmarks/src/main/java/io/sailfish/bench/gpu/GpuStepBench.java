@@ -46,11 +46,9 @@ public final class GpuStepBench {
     Options options = new Options(args);
     CardProgram.requireCard("measured");
     GpuStepBench bench = new GpuStepBench(options);
-    String card = "";
     for (ModelConfig config : List.of(StepModel.LLAMA_8B, StepModel.LLAMA_1B)) {
       if (config.name().contains(options.text("only", ""))) {
         try (CudaBackend backend = CudaBackend.open(0)) {
-          card = backend.stream().device().properties().name();
           bench.run(config, backend);
         }
       }
@@ -59,8 +57,7 @@ public final class GpuStepBench {
       System.out.println("nothing written: figures of wrong bits are none");
       System.exit(1);
     }
-    new CardProgram(GpuStepBench.class, "gpu-step", options)
-        .write(card, bench.figures, bench.tables);
+    new CardProgram(GpuStepBench.class, "gpu-step", options).write(bench.figures, bench.tables);
     System.exit(0);
   }
 

@@ -149,7 +149,6 @@ public final class GpuStreamBench {
         List.of("step", "on the card, ms", "streamed, ms", "announced, ms", "GB/s", "of the link");
     BenchmarkResult.Table result =
         new BenchmarkResult.Table("Llama 8B shapes with all layers streamed", note, columns, table);
-    new CardProgram(GpuStreamBench.class, "gpu-stream", options)
-        .write(host.stream().device().properties().name(), List.of(), List.of(result));
+    new CardProgram(GpuStreamBench.class, "gpu-stream", options).write(List.of(), List.of(result));
   }
 }

@@ -134,6 +134,6 @@ public final class GpuTransferBench {
     BenchmarkResult.Table result =
         new BenchmarkResult.Table("Bringing a step's integers to the card", note, columns, table);
     new CardProgram(GpuTransferBench.class, "gpu-transfer", options)
-        .write(backend.stream().device().properties().name(), List.of(), List.of(result));
+        .write(List.of(), List.of(result));
   }
 }

@@ -88,11 +88,11 @@ public final class KernelBench {
         CudaStream stream = device.newStream();
         QuantGemm gemm = new QuantGemm(stream)) {
       System.out.println(device.properties().describe() + ", " + availability.reason());
-      new KernelBench(options, stream, gemm).run(device.properties().name());
+      new KernelBench(options, stream, gemm).run();
     }
   }
 
-  private void run(String card) throws IOException {
+  private void run() throws IOException {
     double ceiling = readCeiling();
     System.out.printf("read ceiling %.2f TB/s%n", ceiling / 1e12);
     for (Chain chain : CHAINS) {
@@ -102,7 +102,7 @@ public final class KernelBench {
       }
     }
     new CardProgram(KernelBench.class, "kernel-bench", options)
-        .write(card, figures, List.of(table(ceiling)));
+        .write(figures, List.of(table(ceiling)));
   }
 
   private double readCeiling() {
