@@ -19,6 +19,9 @@ final class TokenChoosing {
 
   private static final int TERM = 4;
 
+  /** Tokens that are scored at once. */
+  private static final int MOST_TERMS = 1 << 14;
+
   private final long workspace;
 
   /**
@@ -83,7 +86,7 @@ final class TokenChoosing {
       int count) {
     String op = "logProbTerms";
     TokenKernels.Logits from = logits(op, logits, 1);
-    Arguments.inRange(op, "count", 1, MOST_ROWS, count);
+    Arguments.inRange(op, "count", 1, MOST_TERMS, count);
     TokenKernels.logProbTerms(
         stream,
         CudaChecks.ints(op, "terms", terms, TERM * count),

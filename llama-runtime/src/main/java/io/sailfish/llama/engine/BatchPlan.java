@@ -50,6 +50,37 @@ record BatchPlan(
     int drafts() {
       return continuation < 0 ? Math.max(0, logits - 1) : 0;
     }
+
+    /**
+     * Tokens whose log-probabilities are wanted: the first ones of all continuations after the last
+     * row of their prompt, the next one after each row of a continuation.
+     */
+    int scored() {
+      if (continuation >= 0) {
+        return rows;
+      }
+      return logits > 0 ? sequence.continuations().size() : 0;
+    }
+
+    /** After which logit row the {@code index}-th of these is scored. */
+    int scoredRow(int index) {
+      return firstLogit + (continuation < 0 ? 0 : index);
+    }
+
+    int scoredToken(int index) {
+      return continuation < 0
+          ? sequence.continuations().get(index)[0]
+          : sequence.continuations().get(continuation)[offset + index + 1];
+    }
+
+    /** Whether nothing is left to score of its sequence once this part is. */
+    boolean endsScoring() {
+      int last = sequence.lastLongContinuation();
+      if (last < 0 || continuation < 0) {
+        return last < 0 && scored() > 0;
+      }
+      return continuation == last && offset + rows + 1 == sequence.continuations().get(last).length;
+    }
   }
 
   /** Whether a part goes on by the next token of its answer, or by several that were drafted. */
@@ -68,6 +99,11 @@ record BatchPlan(
       Arrays.fill(choices, part.firstLogit(), part.firstLogit() + part.logits(), choice);
     }
     return choices;
+  }
+
+  /** Tokens that are scored, those of a part one behind the other. */
+  int scored() {
+    return parts.stream().mapToInt(Part::scored).sum();
   }
 
   /** Rows that hold tokens which are only guessed. */

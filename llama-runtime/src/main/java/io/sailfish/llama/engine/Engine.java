@@ -222,7 +222,8 @@ public final class Engine implements AutoCloseable {
 
   /**
    * Queues a step and settles the one before, whose tokens the queued one takes where they are.
-   * Where an executor does not run ahead, or the host needs logits, the step is settled as well.
+   * Where an executor does not run ahead, or the host has to say what came true of drafts, the step
+   * is settled as well.
    */
   private void step() {
     if (closing || rows.isEmpty() && queued == null) {
@@ -274,8 +275,12 @@ public final class Engine implements AutoCloseable {
     boolean hostDecides = false;
     for (BatchPlan.Part part : plan.parts()) {
       Sequence sequence = part.sequence();
-      if (part.drafts() > 0 || sequence.scores() && part.logits() > 0) {
+      if (part.drafts() > 0) {
         hostDecides = true;
+      } else if (part.scored() > 0) {
+        if (part.endsScoring()) {
+          sequence.seal();
+        }
       } else if (part.logits() > 0) {
         sequence.appendUnknown(output.source(part.firstLogit()));
         Row row = rows.get(sequence);

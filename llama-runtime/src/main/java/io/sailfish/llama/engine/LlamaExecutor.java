@@ -39,6 +39,9 @@ final class LlamaExecutor implements StepExecutor {
   /** Chosen tokens of the last step, pass after pass; null where a step does not run in passes. */
   private final IntTensor chosen;
 
+  /** Null where a step does not run in passes. */
+  private final StepScores scores;
+
   LlamaExecutor(ModelConfig model, LlamaWeights weights, Backend backend, EngineConfig config) {
     this.model = model;
     this.backend = backend;
@@ -61,6 +64,7 @@ final class LlamaExecutor implements StepExecutor {
     int tokens = 2 * mostDecoded + sizes.rows();
     this.buffers = new StepBuffers(backend, sizes, stride, tokens);
     this.chosen = backend.separatesPrompts() ? backend.ints(tokens, "chosen tokens") : null;
+    this.scores = chosen == null ? null : new StepScores(backend, buffers.transfers());
     backend.reserveSteps(model.attention(), mostDecoded, stride);
   }
 
@@ -137,10 +141,10 @@ final class LlamaExecutor implements StepExecutor {
         if (wanted > 0) {
           backend.choose(chosen, first, output, wanted, how);
         }
+        logits.scored(scores.queue(plan, pass, output));
         logits.inOrder(pass, output);
         continue;
       }
-      logits.keep(llama.decodeLogits()); // the pass writes over what an earlier one left
       if (pass.kind() == StepPass.Kind.AGAIN) {
         buffers.upload(plan, pass, rows);
         ChoiceInputs how = choice(plan, pass, rows, step);
@@ -194,7 +198,7 @@ final class LlamaExecutor implements StepExecutor {
 
   /** Copies between host and device for steps so far. */
   StepTransfers.Counts transfers() {
-    return buffers.transfers();
+    return buffers.transferCounts();
   }
 
   @Override

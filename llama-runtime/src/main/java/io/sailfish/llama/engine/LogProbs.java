@@ -1,6 +1,11 @@
 package io.sailfish.llama.engine;
 
-/** Natural-log probabilities of one row of logits: log-softmax in double, summed in id order. */
+import io.sailfish.kernels.choice.TokenWeight;
+
+/**
+ * Natural-log probabilities of one row of logits: log-softmax in double, summed in id order; or of
+ * what a device makes of it.
+ */
 final class LogProbs {
   private LogProbs() {}
 
@@ -18,5 +23,16 @@ final class LogProbs {
       sum += NegativeExp.exp((double) logit - max);
     }
     return max + StrictMath.log(sum);
+  }
+
+  /**
+   * A token's log-probability from the four integers of {@link
+   * io.sailfish.kernels.Backend#logProbTerms}; NaN where the logits are no numbers.
+   */
+  static double ofTerm(int logit, int best, int low, int high) {
+    long sum = (long) high << 32 | low & 0xFFFFFFFFL;
+    return sum < 0
+        ? Double.NaN
+        : TokenWeight.logProbability(Float.intBitsToFloat(logit), Float.intBitsToFloat(best), sum);
   }
 }

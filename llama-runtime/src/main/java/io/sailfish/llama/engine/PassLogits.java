@@ -14,14 +14,9 @@ final class PassLogits implements StepExecutor.Logits {
   /** Place of each logit row's token among those of the step. */
   private final int[] choices;
 
-  /** Rows whose logits themselves are wanted. */
-  private final boolean[] wanted;
-
-  /** Rows that had to be read before their place was taken; null elsewhere. */
-  private final float[][] kept;
-
   private int chosen;
   private StepTransfers.Tokens tokens;
+  private StepScores.Scores scores;
 
   PassLogits(Backend backend, int vocabulary, BatchPlan plan) {
     int rows = plan.logitRows().length;
@@ -30,13 +25,6 @@ final class PassLogits implements StepExecutor.Logits {
     tensors = new Tensor[rows];
     places = new int[rows];
     choices = new int[rows];
-    wanted = new boolean[rows];
-    kept = new float[rows][];
-    for (BatchPlan.Part part : plan.parts()) {
-      for (int i = 0; i < part.logits(); i++) {
-        wanted[part.firstLogit() + i] = part.sequence().scores();
-      }
-    }
   }
 
   /** Tokens that the passes so far have left. */
@@ -66,20 +54,14 @@ final class PassLogits implements StepExecutor.Logits {
     choices[row] = chosen + place;
   }
 
-  /** Reads what is wanted of {@code logits}, which the next pass overwrites. */
-  void keep(Tensor logits) {
-    for (int i = 0; i < tensors.length; i++) {
-      if (wanted[i] && tensors[i] == logits && kept[i] == null) {
-        float[] row = new float[vocabulary];
-        read(i, row);
-        kept[i] = row;
-      }
-    }
-  }
-
   /** The step's tokens on their way back. */
   void fetched(StepTransfers.Tokens onTheirWay) {
     tokens = onTheirWay;
+  }
+
+  /** What the step scores, which comes ahead of its tokens. */
+  void scored(StepScores.Scores onTheirWay) {
+    scores = onTheirWay;
   }
 
   @Override
@@ -94,7 +76,7 @@ final class PassLogits implements StepExecutor.Logits {
 
   @Override
   public boolean hasToken(int index) {
-    return !wanted[index];
+    return true;
   }
 
   @Override
@@ -105,11 +87,19 @@ final class PassLogits implements StepExecutor.Logits {
   }
 
   @Override
+  public boolean hasLogProbs() {
+    return true;
+  }
+
+  @Override
+  public double logProb(int index) {
+    await();
+    return scores.get(index);
+  }
+
+  /** For tests; of rows that decode those of the step's last pass of such rows are there. */
+  @Override
   public void read(int index, float[] dst) {
-    if (kept[index] != null) {
-      System.arraycopy(kept[index], 0, dst, 0, vocabulary);
-      return;
-    }
     backend.read(tensors[index], (long) places[index] * vocabulary, dst, 0, vocabulary);
   }
 }

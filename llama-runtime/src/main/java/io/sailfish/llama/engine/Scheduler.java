@@ -304,8 +304,8 @@ final class Scheduler {
     Iterator<Sequence> queue = waiting.iterator();
     while (queue.hasNext() && active < limits.rows() && passedOver < LOOK_AHEAD) {
       Sequence sequence = queue.next();
-      if (sequence.hasUnknown()) {
-        return; // just put back; its newest token is there by the next step
+      if (sequence.hasUnknown() || sequence.isSealed()) {
+        return; // just put back; what is on its way is there by the next step
       }
       List<Prefix> known = new ArrayList<>();
       if (!findPrefix(sequence, known)) {

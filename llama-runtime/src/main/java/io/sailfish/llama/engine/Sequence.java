@@ -121,13 +121,18 @@ final class Sequence {
     return source;
   }
 
-  /** Forgets what is being chosen: the sequence has ended before, or the step was lost. */
+  /**
+   * Forgets what is on its way: the sequence has ended before, or the step was lost. What is scored
+   * is scored again, since it may have been of that step.
+   */
   void dropUnknown() {
     length = known;
     sealed = false;
+    nextContinuation = 0;
+    continuationComputed = 0;
   }
 
-  /** Says that no token follows the newest one, whatever it will be. */
+  /** Says that the steps planned so far are its last, whatever they choose. */
   void seal() {
     sealed = true;
   }
@@ -180,6 +185,15 @@ final class Sequence {
 
   List<int[]> continuations() {
     return continuations;
+  }
+
+  /** The last continuation that has tokens behind its first one; -1 where none has. */
+  int lastLongContinuation() {
+    int last = continuations.size() - 1;
+    while (last >= 0 && continuations.get(last).length == 1) {
+      last--;
+    }
+    return last;
   }
 
   /** Most tokens that this sequence can need in the cache at once, from what is known now. */

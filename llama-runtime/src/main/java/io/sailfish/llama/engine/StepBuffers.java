@@ -79,7 +79,9 @@ final class StepBuffers implements AutoCloseable {
     this.logitRows = backend.part(pass, 5 * pitch, rows);
     // One pass of a step is filled up with padding.
     int sent = tableEntries + Math.multiplyExact(PASS_INPUTS, rows + sizes.decodeRows());
-    this.transfers = new StepTransfers(backend, source, sent, tokens);
+    sent += StepScores.ASKED * StepScores.ROUND;
+    int scores = StepScores.TERM * StepScores.ROUND;
+    this.transfers = new StepTransfers(backend, source, sent, tokens, scores);
   }
 
   /** The whole plan. */
@@ -177,8 +179,13 @@ final class StepBuffers implements AutoCloseable {
     return transfers.fetch(chosen, count);
   }
 
+  /** Null where a step does not run in passes. */
+  StepTransfers transfers() {
+    return transfers;
+  }
+
   /** What devices copy; nothing where a step does not run in passes. */
-  StepTransfers.Counts transfers() {
+  StepTransfers.Counts transferCounts() {
     return transfers == null ? new StepTransfers.Counts(0, 0, 0, 0) : transfers.counts();
   }
 

@@ -16,7 +16,8 @@ interface StepExecutor extends AutoCloseable {
   /**
    * Whether {@link #execute} only queues a step, and the next one may be queued before this one's
    * tokens are known: its plan then names their {@link Logits#source}. Such an executor {@link
-   * #separatesPrompts}, since tokens that nobody knows cannot be found as a prefix.
+   * #separatesPrompts}, since tokens that nobody knows cannot be found as a prefix, and chooses
+   * tokens and makes log-probabilities itself, since by then the logits are gone.
    */
   default boolean runsAhead() {
     return false;
@@ -69,6 +70,22 @@ interface StepExecutor extends AutoCloseable {
     /** The token that the device chose for row {@code index}, or why there is none. */
     default int token(int index) {
       throw new UnsupportedOperationException("tokens are chosen on the host");
+    }
+
+    /**
+     * Whether the device has made the log-probabilities of what the plan scores; otherwise the host
+     * does from the logits.
+     */
+    default boolean hasLogProbs() {
+      return false;
+    }
+
+    /**
+     * The natural-log probability of the {@code index}-th token that the plan's parts score, in
+     * their order ({@link BatchPlan.Part#scored}); NaN where its row's logits are no numbers.
+     */
+    default double logProb(int index) {
+      throw new UnsupportedOperationException("tokens are scored on the host");
     }
   }
 }

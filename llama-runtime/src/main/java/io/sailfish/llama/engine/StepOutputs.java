@@ -5,10 +5,7 @@ import io.sailfish.llama.DeviceUse;
 import io.sailfish.llama.RuntimeFailure;
 import io.sailfish.llama.RuntimeFailure.Kind;
 import io.sailfish.llama.engine.GenerationResult.Finish;
-import java.util.LinkedHashSet;
-import java.util.List;
 import java.util.Map;
-import java.util.Set;
 
 /** Makes tokens and scores of what steps computed. Confined to the engine's thread. */
 final class StepOutputs {
@@ -28,6 +25,9 @@ final class StepOutputs {
   private final TokenChooser chooser;
   private final float[] logits;
   private final float largestActivation;
+
+  /** Of the row of logits that was scored here last. */
+  private double normalizer;
 
   /**
    * @param rows the engine's own map, in which {@code ends} no longer has what has ended
@@ -50,29 +50,22 @@ final class StepOutputs {
   /** Rows that have ended since the step was queued are passed over. */
   void apply(BatchPlan plan, StepExecutor.Logits output, StepUse use) {
     long now = System.nanoTime();
-    Set<Row> scored = new LinkedHashSet<>();
+    int scored = 0;
     for (int i = 0; i < plan.parts().size(); i++) {
       BatchPlan.Part part = plan.parts().get(i);
+      scored += part.scored();
       Row row = rows.get(part.sequence());
       if (row == null) {
         continue;
       }
       note(row, plan, now);
       row.device = row.device.plus(use.of(part, plan.decodes(i)));
-      if (part.continuation() >= 0) {
-        scoreContinuation(row, part, output);
-        scored.add(row);
+      if (part.scored() > 0) {
+        score(row, part, scored - part.scored(), output);
       } else if (part.logits() > 0) {
-        if (row.sequence.scores()) {
-          output.read(part.firstLogit(), logits);
-          scoreFirst(row);
-          scored.add(row);
-        } else {
-          go(row, plan, i, output);
-        }
+        go(row, plan, i, output);
       }
     }
-    scored.forEach(this::finishScored);
   }
 
   private void note(Row row, BatchPlan plan, long now) {
@@ -143,44 +136,39 @@ final class StepOutputs {
         || length > config.contextTokens();
   }
 
-  private void scoreFirst(Row row) {
-    double normalizer = LogProbs.logSumExp(logits);
-    if (Double.isNaN(normalizer)) {
-      fail(row, TokenChooser.NOT_A_NUMBER);
-      return;
+  /**
+   * @param first place of the part's first token among those that the step scores
+   */
+  private void score(Row row, BatchPlan.Part part, int first, StepExecutor.Logits output) {
+    int continuation = part.continuation();
+    if (continuation >= 0 && part.offset() == 0) {
+      row.restLogProbs[continuation] = 0;
     }
-    List<int[]> continuations = row.sequence.continuations();
-    for (int i = 0; i < continuations.size(); i++) {
-      row.firstLogProbs[i] = logits[continuations.get(i)[0]] - normalizer;
-    }
-    counters.scoredTokens += continuations.size();
-  }
-
-  private void scoreContinuation(Row row, BatchPlan.Part part, StepExecutor.Logits output) {
-    int[] continuation = row.sequence.continuations().get(part.continuation());
-    if (part.offset() == 0) {
-      row.restLogProbs[part.continuation()] = 0;
-    }
-    for (int i = 0; i < part.rows(); i++) {
-      output.read(part.firstLogit() + i, logits);
-      double normalizer = LogProbs.logSumExp(logits);
-      if (Double.isNaN(normalizer)) {
+    for (int i = 0; i < part.scored(); i++) {
+      double logProb =
+          output.hasLogProbs() ? output.logProb(first + i) : scoredHere(part, i, output);
+      if (Double.isNaN(logProb)) {
         fail(row, TokenChooser.NOT_A_NUMBER);
         return;
       }
-      row.restLogProbs[part.continuation()] +=
-          logits[continuation[part.offset() + i + 1]] - normalizer;
+      if (continuation < 0) {
+        row.firstLogProbs[i] = logProb;
+      } else {
+        row.restLogProbs[continuation] += logProb;
+      }
     }
-    counters.scoredTokens += part.rows();
-  }
-
-  private void finishScored(Row row) {
-    Sequence sequence = row.sequence;
-    boolean onlyFirst = sequence.continuations().stream().allMatch(tokens -> tokens.length == 1);
-    boolean all = sequence.nextContinuation() == sequence.continuations().size();
-    if (rows.containsKey(sequence) && (onlyFirst || all)) {
+    counters.scoredTokens += part.scored();
+    if (part.endsScoring()) {
       ends.finished(row, Finish.SCORED);
     }
+  }
+
+  private double scoredHere(BatchPlan.Part part, int index, StepExecutor.Logits output) {
+    if (index == 0 || part.scoredRow(index) != part.scoredRow(index - 1)) {
+      output.read(part.scoredRow(index), logits);
+      normalizer = LogProbs.logSumExp(logits);
+    }
+    return logits[part.scoredToken(index)] - normalizer;
   }
 
   /**

@@ -21,6 +21,7 @@ final class StepTransfers implements AutoCloseable {
 
   private final Backend backend;
   private final ArrowMemory memory;
+  private final int mostTokens;
   private final Turn[] turns = new Turn[STEPS];
   private int turn;
   private Turn current;
@@ -35,7 +36,10 @@ final class StepTransfers implements AutoCloseable {
   /** A step's blocks. */
   private final class Turn {
     final IntBlock sent = new IntBlock(memory.allocator());
+
+    /** Tokens, and behind them what else comes back. */
     final IntBlock tokens = new IntBlock(memory.allocator());
+
     int used;
 
     /** What the device leaves in {@link #tokens}; null when nothing is under way. */
@@ -63,19 +67,42 @@ final class StepTransfers implements AutoCloseable {
     }
   }
 
+  /** What a step brings beside its tokens; as long readable as those. */
+  final class Arrival {
+    private final Turn from;
+    private final Backend.ReadBack coming;
+
+    private Arrival(Turn from, Backend.ReadBack coming) {
+      this.from = from;
+      this.coming = coming;
+    }
+
+    /** Waits for it. Who has waited for the step's tokens need not. */
+    void await() {
+      coming.await();
+    }
+
+    int get(int index) {
+      return from.tokens.get(mostTokens + index);
+    }
+  }
+
   /**
    * @param source of page-locked memory
    * @param mostSent integers of the largest step
    * @param mostTokens tokens of the largest step
+   * @param mostBrought other integers that a step brings
    */
-  StepTransfers(Backend backend, BufferSource source, int mostSent, int mostTokens) {
+  StepTransfers(
+      Backend backend, BufferSource source, int mostSent, int mostTokens, int mostBrought) {
     this.backend = backend;
-    long bytes = ((long) mostSent + mostTokens) * Integer.BYTES;
+    this.mostTokens = mostTokens;
+    long bytes = ((long) mostSent + mostTokens + mostBrought) * Integer.BYTES;
     memory = new ArrowMemory(Math.max(1 << 16, STEPS * ROUNDING * bytes), source);
     for (int i = 0; i < STEPS; i++) {
       turns[i] = new Turn();
       turns[i].sent.ensure(mostSent);
-      turns[i].tokens.ensure(mostTokens);
+      turns[i].tokens.ensure(mostTokens + mostBrought);
     }
   }
 
@@ -118,6 +145,15 @@ final class StepTransfers implements AutoCloseable {
     copiesOut += count > 0 ? 1 : 0;
     intsOut += count;
     return new Tokens(current);
+  }
+
+  /** Queues the way back of the first {@code count} integers, ahead of the step's tokens. */
+  Arrival bring(IntTensor src, int count) {
+    long address = current.tokens.address(mostTokens, count);
+    Arrival arrival = new Arrival(current, backend.readBack(src, count, address));
+    copiesOut++;
+    intsOut += count;
+    return arrival;
   }
 
   @Override

@@ -2,7 +2,6 @@ package io.sailfish.llama.engine;
 
 import io.sailfish.kernels.choice.TokenChoice;
 import io.sailfish.kernels.choice.TokenChooser;
-import java.util.Arrays;
 import java.util.Set;
 
 /**
@@ -104,20 +103,14 @@ final class AheadModel implements StepExecutor {
   }
 
   private final class Outputs implements Logits {
-    private final Logits logits;
     private final int[] tokens;
-    private final boolean[] hosts;
+    private final double[] logProbs;
     private boolean awaited;
 
     Outputs(Logits logits, BatchPlan plan) {
       int rows = plan.logitRows().length;
-      this.logits = logits;
       this.tokens = new int[rows];
-      this.hosts = new boolean[rows];
-      for (BatchPlan.Part part : plan.parts()) {
-        boolean scores = part.sequence().scores();
-        Arrays.fill(hosts, part.firstLogit(), part.firstLogit() + part.logits(), scores);
-      }
+      this.logProbs = new double[plan.scored()];
       TokenChoice[] choices = plan.choices();
       float[] scratch = new float[vocabulary()];
       for (int i = 0; i < rows; i++) {
@@ -126,6 +119,13 @@ final class AheadModel implements StepExecutor {
         boolean padding = seen.length == 0;
         tokens[source(i)] =
             padding ? 0 : chooser.choose(scratch, choices[i], seen, seen.length, null);
+      }
+      int scored = 0;
+      for (BatchPlan.Part part : plan.parts()) {
+        for (int i = 0; i < part.scored(); i++) {
+          logits.read(part.scoredRow(i), scratch);
+          logProbs[scored++] = scratch[part.scoredToken(i)] - LogProbs.logSumExp(scratch);
+        }
       }
     }
 
@@ -141,7 +141,7 @@ final class AheadModel implements StepExecutor {
 
     @Override
     public boolean hasToken(int index) {
-      return !hosts[index];
+      return true;
     }
 
     @Override
@@ -153,11 +153,21 @@ final class AheadModel implements StepExecutor {
     }
 
     @Override
-    public void read(int index, float[] dst) {
-      if (last != this) {
-        throw new AssertionError("logits of a step that another one has overwritten");
+    public boolean hasLogProbs() {
+      return true;
+    }
+
+    @Override
+    public double logProb(int index) {
+      if (!awaited) {
+        throw new AssertionError("looked at before it was there");
       }
-      logits.read(index, dst);
+      return logProbs[index];
+    }
+
+    @Override
+    public void read(int index, float[] dst) {
+      throw new AssertionError("logits of a device that chooses and scores itself");
     }
   }
 }

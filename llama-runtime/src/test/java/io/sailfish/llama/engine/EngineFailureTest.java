@@ -6,6 +6,7 @@ import static io.sailfish.llama.engine.EngineFixture.STOP;
 import static io.sailfish.llama.engine.EngineFixture.check;
 import static io.sailfish.llama.engine.EngineFixture.config;
 import static io.sailfish.llama.engine.EngineFixture.engine;
+import static io.sailfish.llama.engine.EngineFixture.expected;
 import static io.sailfish.llama.engine.EngineFixture.greedy;
 import static io.sailfish.llama.engine.EngineFixture.request;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -47,6 +48,49 @@ class EngineFailureTest {
       check(fails, engine.submit(fails).join(), "after the failure");
       check(waits, engine.submit(waits).join(), "after the failure");
     }
+  }
+
+  /**
+   * A row that goes on takes the blocks of one whose scores are on their way; whichever step fails
+   * then, what was put back is scored as if nothing had been.
+   */
+  @Test
+  void aRowThatIsScoredSurvivesTheLossOfItsScores() {
+    List<int[]> continuations =
+        IntStream.range(0, 90)
+            .map(i -> 1 + i % 48)
+            .mapToObj(i -> IntStream.range(i, i + 12).toArray())
+            .toList();
+    GenerationRequest scored = GenerationRequest.score(new int[] {1, 2, 3}, continuations);
+    SamplingParams params = SamplingParams.greedy(40);
+    GenerationRequest goesOn =
+        IntStream.range(1, FakeModel.VOCABULARY)
+            .mapToObj(i -> new int[] {i, 6})
+            .filter(prompt -> expected(prompt, params).length == 40)
+            .map(prompt -> request(prompt, params))
+            .findFirst()
+            .orElseThrow();
+    int survived = 0;
+    for (int step = 2; step < 60; step++) {
+      FakeModel model = new FakeModel(CONTEXT / BLOCK, BLOCK);
+      model.gate = new CountDownLatch(1);
+      model.stepsToFailure = step;
+      model.failNext = new DeviceMemoryException("activations", 7_000, 10);
+      try (Engine engine =
+          Engine.start(
+              new AheadModel(model, Set.of(STOP)),
+              new LetterTokenizer(),
+              config(2, CONTEXT / BLOCK, false, Drafting.OFF))) {
+        Ticket first = engine.submit(goesOn);
+        Ticket second = engine.submit(scored);
+        model.gate.countDown();
+        if (second.handle((result, failure) -> failure == null).join()) {
+          check(scored, second.join(), "failed at step " + step);
+          survived += first.isCompletedExceptionally() ? 1 : 0;
+        }
+      }
+    }
+    assertTrue(survived > 0, "steps that failed while the scored row was put back: " + survived);
   }
 
   @Test

@@ -60,6 +60,36 @@ class EngineTest {
     assertTrue(taken.get() > 9_000, "tokens taken before the host knew them: " + taken);
   }
 
+  /** Rows that are scored cost nobody a wait: all tokens but the first are taken on the device. */
+  @Test
+  void aRowGoesOnAheadBesideRowsThatAreScored() {
+    AheadModel model = new AheadModel(new FakeModel(64, BLOCK), Set.of(STOP));
+    SamplingParams params = SamplingParams.greedy(30);
+    GenerationRequest goesOn =
+        IntStream.range(1, FakeModel.VOCABULARY)
+            .mapToObj(i -> new int[] {i, 6})
+            .filter(prompt -> expected(prompt, params).length == 30)
+            .map(prompt -> request(prompt, params))
+            .findFirst()
+            .orElseThrow();
+    List<GenerationRequest> scored =
+        IntStream.range(1, 20)
+            .mapToObj(
+                i ->
+                    GenerationRequest.score(
+                        new int[] {i, 2, 3}, List.of(new int[] {4, i, 5}, new int[] {6})))
+            .toList();
+    try (Engine engine = engine(model, 3, 64, true)) {
+      Ticket first = engine.submit(goesOn);
+      List<Ticket> tickets = scored.stream().map(engine::submit).toList();
+      for (int i = 0; i < tickets.size(); i++) {
+        check(scored.get(i), tickets.get(i).join(), "request " + i);
+      }
+      assertEquals(30, first.join().tokens().length);
+      assertEquals(29, model.takenAhead);
+    }
+  }
+
   private static void randomWorkloads(Function<FakeModel, StepExecutor> device) {
     for (int seed = 0; seed < 1000; seed++) {
       Random random = new Random(seed);
