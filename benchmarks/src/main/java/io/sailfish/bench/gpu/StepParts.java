@@ -10,6 +10,7 @@ import io.sailfish.llama.model.LlamaWeights;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.IntConsumer;
+import java.util.stream.Stream;
 
 /**
  * Explains a decode step: each kernel of a layer by itself, run for all layers in one graph with
@@ -73,8 +74,10 @@ final class StepParts {
     double whole = step(last, "");
     for (int i = 0; i < table.size(); i++) {
       List<String> row = new ArrayList<>(table.get(i));
-      boolean stands = !row.get(0).equals(TOGETHER);
-      row.set(row.size() - 1, stands ? "%.0f".formatted(whole - step(last, row.get(0))) : "");
+      String name = row.get(0);
+      boolean stands =
+          Stream.concat(layer.stream(), last.stream()).anyMatch(k -> k.name().equals(name));
+      row.set(row.size() - 1, stands ? "%.0f".formatted(whole - step(last, name)) : "");
       table.set(i, row);
     }
   }
@@ -121,10 +124,15 @@ final class StepParts {
     LayerAttention how = LayerAttention.plain(angles, false);
     List<LlamaWeights.Layer> w = m.weights.layers();
     int layers = w.size();
-    ops.embed(x, m.weights.embedding(), m.step.tokenIds(), rows);
+    double rowMicros = 2.0 * rows * hidden * Short.BYTES / bytesPerMicro; // read and written
+    part(
+        "embedding",
+        1,
+        rowMicros,
+        i -> ops.embed(x, m.weights.embedding(), m.step.tokenIds(), rows));
     Kernel norm =
         new Kernel("rms norm", i -> ops.rmsNorm(normed, x, w.get(0).ffnNorm(), 1e-5f, rows));
-    part(norm.name(), 2 * layers, 0, norm.op());
+    part(norm.name(), 2 * layers, rowMicros, norm.op());
     layer.add(norm);
     product("q|k|v product", w.get(0).qkv(), i -> ops.linear(qkv, normed, w.get(i).qkv(), rows));
     IntConsumer attention =
@@ -145,7 +153,7 @@ final class StepParts {
       part(
           "rotate, append",
           layers,
-          0,
+          2.0 * rows * shape.qkvCols() * Short.BYTES / bytesPerMicro,
           i -> ops.ropeAppend(qkv, how, m.step, m.cache, i, shape, rows));
       part(
           "attention",
@@ -199,8 +207,8 @@ final class StepParts {
             String.valueOf(times),
             "%.1f".formatted(each),
             "%.0f".formatted(each * times),
-            floor == 0 ? "" : "%.0f".formatted(floor * times),
-            floor == 0 ? "" : "%.0f %%".formatted(100 * floor / each),
+            (floor * times < 10 ? "%.1f" : "%.0f").formatted(floor * times),
+            "%.0f %%".formatted(100 * floor / each),
             ""));
     System.out.println("  " + String.join("  ", table.get(table.size() - 1)));
   }
