@@ -8,18 +8,43 @@ import java.util.Map;
 
 /**
  * Page-locked memory for many small buffers, kept for the next request of its size class: locking
- * pages takes longer than what the buffers are for. Up to a cap; where the host locks no pages it
- * is plain memory ({@link CudaDevice#pinned}).
+ * pages takes longer than what the buffers are for. Up to a cap, at which what is idle makes room
+ * for other sizes; where the host locks no pages it is plain memory ({@link CudaDevice#pinned}).
  */
 final class PinnedPool implements BufferSource, AutoCloseable {
-  private final CudaDevice device;
+  /** Where the memory comes from. */
+  interface Source {
+    /** Lets the calling thread take and free memory. */
+    void makeCurrent();
+
+    PinnedMemory pinned(int bytes);
+  }
+
+  private final Source source;
   private final long maxBytes;
   private final Map<Long, PinnedMemory> live = new HashMap<>(); // by address
   private final Map<Long, Deque<PinnedMemory>> idle = new HashMap<>(); // by size class
   private long heldBytes;
+  private long idleBytes;
 
   PinnedPool(CudaDevice device, long maxBytes) {
-    this.device = device;
+    this(
+        new Source() {
+          @Override
+          public void makeCurrent() {
+            device.makeCurrent();
+          }
+
+          @Override
+          public PinnedMemory pinned(int bytes) {
+            return device.pinned(bytes, "buffers that a card copies from and to");
+          }
+        },
+        maxBytes);
+  }
+
+  PinnedPool(Source source, long maxBytes) {
+    this.source = source;
     this.maxBytes = maxBytes;
   }
 
@@ -29,22 +54,38 @@ final class PinnedPool implements BufferSource, AutoCloseable {
     Deque<PinnedMemory> free = idle.get(held);
     PinnedMemory memory = free == null ? null : free.poll();
     if (memory == null) {
-      if (held > Math.min(Integer.MAX_VALUE, maxBytes - heldBytes)) {
+      if (held > Math.min(Integer.MAX_VALUE, maxBytes - heldBytes + idleBytes)) {
         return 0;
       }
-      device.makeCurrent();
-      memory = device.pinned((int) held, "buffers that a card copies from and to");
+      source.makeCurrent();
+      makeRoom(held);
+      memory = source.pinned((int) held);
       heldBytes += held;
+    } else {
+      idleBytes -= held;
     }
     live.put(memory.address(), memory);
     return memory.address();
+  }
+
+  /** Gives idle buffers of other sizes back to the host where they leave too little of the cap. */
+  private void makeRoom(long wanted) {
+    for (Map.Entry<Long, Deque<PinnedMemory>> entry : idle.entrySet()) {
+      while (wanted > maxBytes - heldBytes && !entry.getValue().isEmpty()) {
+        entry.getValue().poll().close();
+        heldBytes -= entry.getKey();
+        idleBytes -= entry.getKey();
+      }
+    }
   }
 
   @Override
   public synchronized void free(long address, long bytes) {
     PinnedMemory memory = live.remove(address);
     if (memory != null) { // else the pool was closed first
-      idle.computeIfAbsent(CudaMemory.sizeClass(bytes), size -> new ArrayDeque<>()).push(memory);
+      long held = CudaMemory.sizeClass(bytes);
+      idle.computeIfAbsent(held, size -> new ArrayDeque<>()).push(memory);
+      idleBytes += held;
     }
   }
 
