@@ -5,7 +5,6 @@ import io.sailfish.kernels.WeightSource;
 import io.sailfish.llama.checkpoint.Checkpoint;
 import io.sailfish.llama.checkpoint.Checkpoints;
 import io.sailfish.llama.checkpoint.SailfishWriter;
-import io.sailfish.llama.model.ModelConfig;
 import io.sailfish.llama.quantize.Calibration;
 import io.sailfish.llama.quantize.Grid;
 import io.sailfish.llama.quantize.Recipe;
@@ -109,7 +108,7 @@ public final class QuantizeScalingBench {
       SailfishWriter.write(
           target,
           new SailfishWriter.Description(
-              firstLayers(checkpoint.config(), layers),
+              checkpoint.config().firstLayers(layers),
               all.tokenizerJson(),
               all.tokenizer(),
               all.chatTemplate(),
@@ -117,21 +116,6 @@ public final class QuantizeScalingBench {
           tensors);
       return Calibration.of(Files.readString(text), tokenizer, sequences, LENGTH);
     }
-  }
-
-  private static ModelConfig firstLayers(ModelConfig c, int layers) {
-    return new ModelConfig(
-        c.name(),
-        layers,
-        c.hidden(),
-        c.inner(),
-        c.attention(),
-        c.variant(),
-        c.vocabulary(),
-        c.context(),
-        c.normEps(),
-        c.rope(),
-        c.tiedEmbeddings());
   }
 
   private static double quantize(int executors, Path model, Calibration calibration, Path target)

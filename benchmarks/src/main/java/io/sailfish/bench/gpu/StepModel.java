@@ -43,34 +43,30 @@ final class StepModel {
   final StepInputs step;
   final IntTensor ids;
 
-  static final ModelConfig LLAMA_8B =
-      config("8b", 32, 4096, 14336, new AttentionShape(32, 8, 128), false);
+  private static final int VOCABULARY = 128_256;
+
+  static final ModelConfig LLAMA_8B = llama8b(32, VOCABULARY);
   static final ModelConfig LLAMA_1B =
-      config("1b", 16, 2048, 8192, new AttentionShape(32, 8, 64), true);
+      config("1b", 16, 2048, 8192, new AttentionShape(32, 8, 64), VOCABULARY, true);
 
   private static ModelConfig config(
-      String name, int layers, int hidden, int inner, AttentionShape shape, boolean tied) {
+      String name,
+      int layers,
+      int hidden,
+      int inner,
+      AttentionShape shape,
+      int vocabulary,
+      boolean tied) {
     RopeConfig rope = new RopeConfig(500_000, false, new RopeConfig.None());
     AttentionVariant plain = AttentionVariant.PLAIN;
     return new ModelConfig(
-        name, layers, hidden, inner, shape, plain, 128_256, 8192, 1e-5f, rope, tied);
+        name, layers, hidden, inner, shape, plain, vocabulary, 8192, 1e-5f, rope, tied);
   }
 
   /** Llama 8B with other numbers of layers and tokens. */
   static ModelConfig llama8b(int layers, int vocabulary) {
-    ModelConfig c = LLAMA_8B;
-    return new ModelConfig(
-        c.name(),
-        layers,
-        c.hidden(),
-        c.inner(),
-        c.attention(),
-        c.variant(),
-        vocabulary,
-        c.context(),
-        c.normEps(),
-        c.rope(),
-        c.tiedEmbeddings());
+    AttentionShape shape = new AttentionShape(32, 8, 128);
+    return config("8b", layers, 4096, 14336, shape, vocabulary, false);
   }
 
   StepModel(ModelConfig config, CudaBackend backend) {

@@ -64,6 +64,24 @@ public record ModelConfig(
         List.of());
   }
 
+  /** The same model with its first layers alone. */
+  public ModelConfig firstLayers(int count) {
+    List<LayerSizes> sizes = layerSizes.isEmpty() ? layerSizes : layerSizes.subList(0, count);
+    return new ModelConfig(
+        name,
+        count,
+        hidden,
+        inner,
+        attention,
+        variant,
+        vocabulary,
+        context,
+        normEps,
+        rope,
+        tiedEmbeddings,
+        sizes);
+  }
+
   /** Sizes of a layer. */
   public LayerSizes sizes(int layer) {
     return layerSizes.isEmpty()
