@@ -43,7 +43,7 @@ final class ChainBench implements AutoCloseable {
     try (WeightUpload upload = new WeightUpload(stream)) {
       for (PackedLayout layout : set.layouts(kind)) {
         String name = set.name() + " layer " + first.size();
-        NoiseCodes codes = new NoiseCodes(layout, 7 + first.size(), 1);
+        NoiseCodes codes = new NoiseCodes(kind, layout, 7 + first.size(), 1);
         first.add(upload.upload(name, layout, codes, kind.tables(1), scope));
       }
     }

@@ -79,6 +79,7 @@ record GemmCheckCase(
     }
     kinds.add(
         new WeightKind(PackedCode.W4, ZeroKind.ZERO, 128, TwoByteFloat.BF16, TwoByteFloat.BF16));
+    kinds.add(WeightKind.mxfp4(TwoByteFloat.F16));
     return kinds;
   }
 
@@ -93,6 +94,9 @@ record GemmCheckCase(
         }
         kinds.add(new WeightKind(code, zero, 128, TwoByteFloat.F16, TwoByteFloat.BF16));
       }
+    }
+    for (TwoByteFloat activations : TwoByteFloat.values()) {
+      kinds.add(WeightKind.mxfp4(activations));
     }
     return kinds;
   }

@@ -51,7 +51,7 @@ final class GemmChecker implements AutoCloseable {
     LutTables tables =
         kind.tables(checkCase.tableForEachStrip() ? layout.paddedOutputs() / LutTables.STRIP : 1);
     NoiseCodes codes =
-        new NoiseCodes(layout, checkCase.describe().hashCode(), checkCase.scaleFactor());
+        new NoiseCodes(kind, layout, checkCase.describe().hashCode(), checkCase.scaleFactor());
     inputs = HostMatrix.random(kind.activations(), checkCase.maxRows(), checkCase.inputs(), 5);
     reference =
         ReferenceProduct.compute(

@@ -11,18 +11,19 @@ import io.sailfish.kernels.format.packed.ZeroKind;
  * order one; {@code scaleFactor} moves them to the edges of the format.
  */
 final class NoiseCodes implements CodeMatrix {
-  /** Standard deviation of a uniform code of 4 bits; other widths differ little once scaled. */
-  private static final double CODE_DEVIATION = 4.6;
-
   private final PackedLayout layout;
   private final long seed;
   private final double baseScale;
+  private final boolean powersOfTwo;
 
-  NoiseCodes(PackedLayout layout, long seed, double scaleFactor) {
+  /**
+   * @param kind that the layout is of
+   */
+  NoiseCodes(WeightKind kind, PackedLayout layout, long seed, double scaleFactor) {
     this.layout = layout;
     this.seed = seed;
-    double deviation = layout.code().hasTable() ? 1 : CODE_DEVIATION;
-    baseScale = scaleFactor / (deviation * Math.sqrt(layout.inputs()));
+    this.powersOfTwo = kind.values() == WeightKind.Values.MXFP4;
+    baseScale = scaleFactor / (kind.deviation() * Math.sqrt(layout.inputs()));
   }
 
   static long mix(long x) {
@@ -58,6 +59,10 @@ final class NoiseCodes implements CodeMatrix {
   }
 
   private float scale(int output, int group) {
+    if (powersOfTwo) { // a quarter of the base to twice of it
+      int exponent = Math.getExponent(baseScale) - 1 + (int) (3 * uniform(output, group, 2));
+      return Math.scalb(1f, exponent);
+    }
     return (float) (baseScale * (0.5 + uniform(output, group, 2)));
   }
 
