@@ -21,7 +21,7 @@ import java.util.Random;
  * are all the memory that packing takes; more than 1.5 times a packed layer of them is refused.
  *
  * <pre>
- * SAILFISH_BENCH_JVM='-Xmx112m -XX:MaxDirectMemorySize=1g' benchmarks/run.sh PackBench RESULTS_FOLDER
+ * SAILFISH_BENCH_JVM='-Xmx112m -XX:MaxDirectMemorySize=1g' benchmarks/run.sh PackBench q4_0|u4 RESULTS_FOLDER
  * </pre>
  */
 public final class PackBench {
