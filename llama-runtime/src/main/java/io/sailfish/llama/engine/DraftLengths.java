@@ -3,54 +3,93 @@ package io.sailfish.llama.engine;
 import java.util.List;
 import java.util.function.IntToDoubleFunction;
 
-/** How many tokens to draft for each row so that a step gives most tokens a second. */
+/** How many tokens to draft for each row so that a step is worth most for its time. */
 final class DraftLengths {
-  /** What drafts have to gain at least: times are measured and chances guessed. */
-  private static final double GAIN = 1.05;
-
-  private DraftLengths() {}
+  /**
+   * A row of a step.
+   *
+   * @param chances of its tokens that each and all before it come, falling
+   * @param weight what a token more of it is worth, beside those of other rows
+   */
+  record Chances(double[] chances, double weight) {}
 
   /**
-   * Takes the likeliest tokens one after the other and keeps the number of them that is best.
-   *
-   * @param chances of each row's tokens, falling
-   * @param most tokens in all
-   * @param plain time of a step without drafts
-   * @param nanos time of a step of so many rows, drafted ones included
-   * @return tokens for each row; all zero where drafts do not pay
+   * @param lengths tokens for each row; all zero where drafts do not pay
+   * @param speed what the step is worth, in steps without drafts
    */
-  static int[] best(List<double[]> chances, int most, double plain, IntToDoubleFunction nanos) {
-    int rows = chances.size();
-    int[] lengths = new int[rows];
-    int[] best = new int[rows];
-    double tokens = rows;
-    double bestRate = GAIN * rows / plain;
-    for (int drafted = 1; drafted <= most; drafted++) {
-      int row = likeliest(chances, lengths);
+  record Choice(int[] lengths, int drafted, double speed) {
+    static Choice none(int rows) {
+      return new Choice(new int[rows], 0, 1);
+    }
+  }
+
+  /**
+   * What a step with drafts is held against.
+   *
+   * @param most tokens in all
+   * @param nanos what a step without drafts takes
+   * @param gain what a step's worth for its time has to be multiplied by at least
+   * @param extra time that drafts cost once, beside their step's
+   * @param loss time that may be lost if no guess is right
+   */
+  record Terms(int most, double nanos, double gain, double extra, double loss) {}
+
+  private final List<Chances> rows;
+  private final int[] lengths;
+
+  private DraftLengths(List<Chances> rows) {
+    this.rows = rows;
+    this.lengths = new int[rows.size()];
+  }
+
+  /**
+   * Takes the most valuable tokens one after the other and keeps the number of them that is best.
+   *
+   * @param nanos time of a step of so many rows, drafted ones included
+   */
+  static Choice best(List<Chances> rows, Terms terms, IntToDoubleFunction nanos) {
+    return new DraftLengths(rows).best(terms, nanos);
+  }
+
+  private Choice best(Terms terms, IntToDoubleFunction nanos) {
+    Choice best = Choice.none(lengths.length);
+    double bestRate = terms.gain() / terms.nanos();
+    double weights = rows.stream().mapToDouble(Chances::weight).sum();
+    double speed = 1;
+    for (int drafted = 1; drafted <= terms.most(); drafted++) {
+      int row = mostValuable();
       if (row < 0) {
         break;
       }
-      tokens += chances.get(row)[lengths[row]++];
-      double rate = tokens / nanos.applyAsDouble(rows + drafted);
-      if (rate > bestRate) {
-        bestRate = rate;
-        best = lengths.clone();
+      speed += value(row) / weights;
+      lengths[row]++;
+      double took = nanos.applyAsDouble(lengths.length + drafted) + terms.extra();
+      if (took - terms.nanos() > terms.loss()) {
+        break;
+      }
+      if (speed / took > bestRate) {
+        bestRate = speed / took;
+        best = new Choice(lengths.clone(), drafted, speed);
       }
     }
     return best;
   }
 
-  /** The row whose next token is likeliest, -1 when there is none left. */
-  private static int likeliest(List<double[]> chances, int[] lengths) {
+  /** The row whose next token is worth most, -1 when there is none left. */
+  private int mostValuable() {
     int row = -1;
-    double chance = 0;
+    double most = 0;
     for (int i = 0; i < lengths.length; i++) {
-      double[] own = chances.get(i);
-      if (lengths[i] < own.length && own[lengths[i]] > chance) {
-        chance = own[lengths[i]];
+      if (value(i) > most) {
+        most = value(i);
         row = i;
       }
     }
     return row;
+  }
+
+  private double value(int row) {
+    double[] own = rows.get(row).chances();
+    return lengths[row] < own.length ? own[lengths[row]] * rows.get(row).weight() : 0;
   }
 }

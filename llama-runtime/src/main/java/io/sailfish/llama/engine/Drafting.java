@@ -7,7 +7,9 @@ import io.sailfish.llama.RuntimeFailure.Kind;
 public enum Drafting {
   /** It does not. */
   OFF,
-  /** While it makes answers faster, as measured. */
+  /** While it makes answers faster, as measured, and mistakes have not cost too much. */
+  AUTO,
+  /** While it makes answers faster, as measured, whatever mistakes have cost. */
   ON,
   /** Wherever there is anything to guess from, whether that pays or not: for checks. */
   ALWAYS;
@@ -21,10 +23,16 @@ public enum Drafting {
     return switch (setting) {
       case "on" -> ON;
       case "always" -> ALWAYS;
-      case "auto", "off" -> OFF;
+      case "auto" -> AUTO;
+      case "off" -> OFF;
       default ->
           throw new RuntimeFailure(
               Kind.USER, KEY + "=" + setting + " must be auto, on, always or off", null);
     };
+  }
+
+  /** Whether guesses are made by what they gain. */
+  boolean isMeasured() {
+    return this == AUTO || this == ON;
   }
 }

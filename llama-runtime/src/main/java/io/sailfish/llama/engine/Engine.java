@@ -45,6 +45,10 @@ public final class Engine implements AutoCloseable {
   private QueuedStep queued;
 
   private long settledNanos;
+
+  /** When the last step's tokens were with their rows, or the first request came after none. */
+  private long turnNanos;
+
   private final LinkedBlockingQueue<Runnable> commands = new LinkedBlockingQueue<>();
   private final ExecutorService answers;
   private volatile Thread answerThread;
@@ -79,7 +83,7 @@ public final class Engine implements AutoCloseable {
             config.prefixReuse(),
             executor.separatesPrompts());
     this.scheduler = new Scheduler(config.limits(), pool);
-    this.speculation = new Speculation(config, executor.runsAhead());
+    this.speculation = new Speculation(config, Speculation.Steps.of(executor));
     this.requestLimits =
         new RequestLimits(config.name(), config.contextTokens(), executor.vocabulary());
     this.outputs = new StepOutputs(config, executor, counters, rows, new EndsOfRows());
@@ -188,7 +192,8 @@ public final class Engine implements AutoCloseable {
     if (rows.isEmpty()) {
       long start = System.nanoTime();
       Runnable first = commands.take();
-      counters.idleNanos += System.nanoTime() - start;
+      turnNanos = System.nanoTime();
+      counters.idleNanos += turnNanos - start;
       first.run();
     }
     for (Runnable next = commands.poll(); next != null; next = commands.poll()) {
@@ -308,10 +313,13 @@ public final class Engine implements AutoCloseable {
     counters.step(plan, step.decoding(), executed - begun);
     settledNanos = executed;
     StepUse use = step.use(executed - begun, executor, scheduler.kvUse());
+    long accepted = counters.acceptedTokens;
     outputs.apply(plan, step.output(), use);
+    accepted = counters.acceptedTokens - accepted;
     long end = System.nanoTime();
     counters.samplingNanos += end - executed;
-    speculation.measured(plan, step.decoding(), (step.settleAtOnce() ? end : executed) - begun);
+    speculation.measured(plan, step.decoding(), accepted, end - turnNanos);
+    turnNanos = end;
     if (timeline != null) {
       timeline.step(use, new StepTimeline.Times(step.startNanos(), begun, waiting, executed, end));
       timeline.queue(scheduler.numRunning(), scheduler.numWaiting(), end);

@@ -97,6 +97,11 @@ final class LlamaExecutor implements StepExecutor {
   }
 
   @Override
+  public int filledRows(int rows) {
+    return backend.separatesPrompts() ? backend.replayRows(rows) : rows;
+  }
+
+  @Override
   public Logits execute(BatchPlan plan) {
     int[] copies = plan.blockCopies();
     for (int i = 0; i < copies.length; i += 2) {

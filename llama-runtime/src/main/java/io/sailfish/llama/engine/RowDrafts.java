@@ -23,9 +23,16 @@ final class RowDrafts {
     this.own = new HitRates(NEWEST, all);
   }
 
-  /** Takes in the tokens that are known by now. */
-  void follow(Sequence sequence) {
-    for (int i = index.length(); i < sequence.known(); i++) {
+  /**
+   * Takes in tokens that are known by now.
+   *
+   * @param most of them
+   * @return how many it took in
+   */
+  int follow(Sequence sequence, int most) {
+    int from = index.length();
+    int end = Math.min(sequence.known(), from + Math.max(0, most));
+    for (int i = from; i < end; i++) {
       int token = sequence.token(i);
       if (i >= sequence.promptLength() && index.matched() > 0) {
         boolean hit = index.next() == token;
@@ -34,6 +41,12 @@ final class RowDrafts {
       }
       index.add(token);
     }
+    return end - from;
+  }
+
+  /** Whether it has taken in all that is known. */
+  boolean follows(Sequence sequence) {
+    return index.length() == sequence.known();
   }
 
   /**

@@ -4,6 +4,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.function.IntUnaryOperator;
+import java.util.function.LongSupplier;
 import java.util.stream.IntStream;
 
 /**
@@ -11,9 +13,10 @@ import java.util.stream.IntStream;
  * proposal says never reaches an answer: it is held against the token chosen at each position, so
  * only the number of steps depends on it (docs/adr/0012). Confined to the engine's thread.
  *
- * <p>Drafts are made where the expected tokens a second are more with them than without: from how
- * often guesses came true, of the row and of all rows, and how long steps of so many rows took.
- * Only steps of decoding rows alone have drafts; beside prompts a row costs its full price.
+ * <p>Drafts are made where a step is worth more for its time with them than without: from how often
+ * guesses came true, of the row and of all rows, and how long steps of so many rows took. What that
+ * really gained is kept in a {@link DraftAccount}, which bounds what mistakes cost. Only steps of
+ * decoding rows alone have drafts; beside prompts a row costs its full price.
  */
 final class Speculation {
   /** Rows up to which it is looked at: with more a step has become compute-bound anywhere. */
@@ -22,25 +25,86 @@ final class Speculation {
   /** Longest draft of a row: beyond it there is hardly a chance left. */
   private static final int LONGEST = 16;
 
+  /** Tokens of prompts that are taken in before a step, all rows together: that takes time too. */
+  private static final int TAKEN_IN = 2048;
+
+  /** Tokens by which a row is ahead of the others when further ones are worth nothing. */
+  private static final double AHEAD = 16;
+
   private static final double NEWEST = 1.0 / 64;
 
+  /** What drafts have to gain to begin, as times are measured and chances guessed, and to go on. */
+  private static final double TO_BEGIN = 1.08;
+
+  private static final double TO_GO_ON = 1.02;
+
+  private static final double NEWEST_WAIT = 0.2;
+
   private final EngineConfig config;
+  private final Steps steps;
   private final HitRates rates = new HitRates(NEWEST);
+  private final DraftAccount account = new DraftAccount();
   private final StepCosts plain;
   private final StepCosts drafted;
   private long step;
 
-  /** A row and what may be drafted for it. */
-  private record Guess(Sequence sequence, int[] draft, double[] chances) {}
+  /** What a step without drafts takes longer when its tokens were waited for. */
+  private double waitNanos;
+
+  private long lookNanos;
+
+  /** The proposal of the step that is measured next, null without drafts. */
+  private Proposal proposal;
+
+  /** Whether the step that is measured next was planned when all tokens were known. */
+  private boolean settled;
+
+  /** Whether they had to be waited for because of drafts, its own or those of the step before. */
+  private boolean waited;
+
+  /** The same for the step that is planned next. */
+  private boolean waits;
+
+  private boolean drafting;
 
   /**
-   * @param runsAhead whether steps without drafts are queued before the tokens of those before are
+   * What is known of an executor's steps.
+   *
+   * @param runAhead whether steps without drafts are queued before the tokens of those before are
    *     known; steps with drafts never are, and so take another time
+   * @param filled rows that a step of so many is filled up to
+   * @param warmUps steps of a number of rows that may take longer than all later ones
+   * @param clock nanoseconds
    */
-  Speculation(EngineConfig config, boolean runsAhead) {
+  record Steps(boolean runAhead, IntUnaryOperator filled, int warmUps, LongSupplier clock) {
+    /** Where a size is recorded the first step of it takes memory and the second is recorded. */
+    private static final int RECORDED = 2;
+
+    static Steps of(StepExecutor executor) {
+      boolean ahead = executor.runsAhead();
+      return new Steps(ahead, executor::filledRows, ahead ? RECORDED : 0, System::nanoTime);
+    }
+  }
+
+  /**
+   * A row and what may be drafted for it.
+   *
+   * @param left tokens that it may still get
+   */
+  private record Guess(Sequence sequence, int[] draft, double[] chances, int left) {}
+
+  /**
+   * @param plain time of the step without drafts
+   * @param most time with them that is put down to them: what is longer was delayed
+   * @param tokenNanos what a drafted token that comes true is worth
+   */
+  private record Proposal(double plain, double most, double tokenNanos) {}
+
+  Speculation(EngineConfig config, Steps steps) {
     this.config = config;
-    this.plain = new StepCosts(2 * MOST_ROWS);
-    this.drafted = runsAhead ? new StepCosts(2 * MOST_ROWS) : plain;
+    this.steps = steps;
+    this.plain = new StepCosts(2 * MOST_ROWS, steps.warmUps());
+    this.drafted = steps.runAhead() ? new StepCosts(2 * MOST_ROWS, steps.warmUps()) : plain;
   }
 
   /**
@@ -52,75 +116,201 @@ final class Speculation {
     if (config.drafting() == Drafting.ALWAYS) {
       return !guesses.isEmpty(); // what there is to guess shows with the newest tokens
     }
-    return Arrays.stream(lengths(guesses, scheduler)).anyMatch(length -> length > 0);
+    boolean pays = choose(guesses, scheduler, waitNanos).drafted() > 0;
+    waits |= pays;
+    return pays;
   }
 
   /** Hands drafts to the sequences that decode in the next step; their tokens have to be known. */
   void propose(Scheduler scheduler, Map<Sequence, Row> rows) {
+    settled = true;
+    waited = waits || drafting;
+    waits = false;
     List<Guess> guesses = guesses(scheduler, rows);
-    int[] lengths = lengths(guesses, scheduler);
-    for (int i = 0; i < lengths.length; i++) {
+    DraftLengths.Choice choice = choose(guesses, scheduler, 0);
+    for (int i = 0; i < guesses.size(); i++) {
       Guess guess = guesses.get(i);
-      guess.sequence().draft(Arrays.copyOf(guess.draft(), lengths[i]));
+      guess.sequence().draft(Arrays.copyOf(guess.draft(), choice.lengths()[i]));
     }
+    proposal = null;
+    if (choice.drafted() > 0 && config.drafting().isMeasured()) {
+      double without = plain.nanos(filled(guesses.size()), step);
+      double gained = (choice.speed() - 1) * without / accepted(guesses, choice);
+      proposal = new Proposal(without, longest(guesses.size(), choice.drafted(), without), gained);
+    }
+  }
+
+  private static double accepted(List<Guess> guesses, DraftLengths.Choice choice) {
+    double accepted = 0;
+    for (int i = 0; i < guesses.size(); i++) {
+      accepted += Arrays.stream(guesses.get(i).chances(), 0, choice.lengths()[i]).sum();
+    }
+    return accepted;
   }
 
   /**
-   * Notes how long a step took.
+   * Notes how long a step took, from the moment when the tokens of the one before were with their
+   * rows until its own are.
    *
    * @param decoding rows of it that go on, drafted ones included
+   * @param accepted drafted tokens that came true
    */
-  void measured(BatchPlan plan, int decoding, long nanos) {
+  void measured(BatchPlan plan, int decoding, long accepted, long nanos) {
     step++;
-    if (config.drafting() == Drafting.ON && decoding == plan.rows()) {
-      (plan.drafts() > 0 ? drafted : plain).note(decoding, nanos, step);
+    if (config.drafting().isMeasured()) {
+      account.lose(lookNanos);
+      if (decoding == plan.rows()) {
+        note(plan, filled(decoding), accepted, nanos);
+      }
+      drafting = plan.drafts() > 0;
     }
+    lookNanos = 0;
+    settled = false;
+    waited = false;
+    proposal = null;
+  }
+
+  private void note(BatchPlan plan, int rows, long accepted, long nanos) {
+    if (plan.drafts() > 0) {
+      drafted.note(rows, nanos, step);
+      if (proposal != null) {
+        double took = Math.min(nanos, proposal.most());
+        account.gain(accepted * proposal.tokenNanos());
+        account.lose(took - proposal.plain());
+        account.step(proposal.plain());
+      }
+      return;
+    }
+    if (!steps.runAhead() || !settled) {
+      plain.note(rows, nanos, step);
+    }
+    if (!plain.knows(rows, step)) {
+      return;
+    }
+    double usual = plain.nanos(rows, step);
+    if (steps.runAhead() && settled && waited) {
+      double longer = Math.max(0, Math.min(nanos, StepCosts.DELAYED * usual) - usual);
+      waitNanos += NEWEST_WAIT * (longer - waitNanos);
+      account.lose(longer);
+    }
+    account.step(usual);
   }
 
   private List<Guess> guesses(Scheduler scheduler, Map<Sequence, Row> rows) {
-    if (config.drafting() == Drafting.OFF) {
+    if (config.drafting() == Drafting.OFF
+        || config.drafting() == Drafting.AUTO && account.isOverdrawn()) {
       return List.of();
     }
-    List<Guess> guesses = new ArrayList<>();
-    for (Sequence sequence : scheduler.onlyDecoding(MOST_ROWS)) {
+    List<Sequence> decoding = scheduler.onlyDecoding(MOST_ROWS);
+    if (decoding.isEmpty()) {
+      return List.of();
+    }
+    long start = steps.clock().getAsLong();
+    List<Guess> guesses = new ArrayList<>(decoding.size());
+    int left = TAKEN_IN;
+    for (Sequence sequence : decoding) {
       Row row = rows.get(sequence);
       if (row.drafts == null) {
         row.drafts = new RowDrafts(rates);
       }
-      row.drafts.follow(sequence);
-      int[] draft = row.drafts.draft(most(row), config.stopIds());
-      guesses.add(new Guess(sequence, draft, row.drafts.chances(draft.length)));
+      left -= row.drafts.follow(sequence, left);
+      guesses.add(guess(row));
     }
+    lookNanos += steps.clock().getAsLong() - start;
     return guesses;
   }
 
-  /** The step gives one token more than was drafted, and the last token of all is not computed. */
-  private int most(Row row) {
-    int length = row.sequence.length();
-    int left = row.params.maxTokens() - (length - row.sequence.promptLength()) - 1;
-    return Math.max(0, Math.min(LONGEST, Math.min(left, config.contextTokens() - length)));
+  /**
+   * Tokens that a step under way will give are part of the guess and of its chances. The step gives
+   * one token more than is drafted, and the last token of all is not computed.
+   */
+  private Guess guess(Row row) {
+    Sequence sequence = row.sequence;
+    int length = sequence.length();
+    int left = row.params.maxTokens() - (length - sequence.promptLength());
+    int most = Math.min(LONGEST, Math.min(left - 1, config.contextTokens() - length));
+    if (most <= 0 || !row.drafts.follows(sequence)) {
+      return new Guess(sequence, new int[0], new double[0], left);
+    }
+    int unknown = length - sequence.known();
+    int[] draft = row.drafts.draft(most + unknown, config.stopIds());
+    double[] chances = row.drafts.chances(draft.length);
+    int from = Math.min(unknown, draft.length);
+    return new Guess(sequence, draft, Arrays.copyOfRange(chances, from, draft.length), left);
   }
 
-  private int[] lengths(List<Guess> guesses, Scheduler scheduler) {
+  /**
+   * @param extra what drafts cost beside their step
+   */
+  private DraftLengths.Choice choose(List<Guess> guesses, Scheduler scheduler, double extra) {
     int rows = guesses.size();
+    boolean none = guesses.stream().allMatch(guess -> guess.chances().length == 0);
     int most = Math.min(scheduler.limits().scoreRows(), 2 * MOST_ROWS - rows);
     if (config.drafting() == Drafting.ALWAYS) {
-      List<double[]> fair = new ArrayList<>();
-      for (Guess guess : guesses) {
-        fair.add(
-            IntStream.rangeClosed(1, guess.draft().length).mapToDouble(i -> 1.0 / i).toArray());
-      }
-      return DraftLengths.best(fair, most, Double.POSITIVE_INFINITY, count -> 1);
+      return DraftLengths.best(
+          guesses.stream().map(Speculation::shares).toList(),
+          new DraftLengths.Terms(most, 1, 0, 0, Double.POSITIVE_INFINITY),
+          count -> 1);
     }
-    if (!plain.knows(rows, step)) {
-      return new int[rows]; // a step without drafts has to be measured first
+    if (none || !plain.knows(filled(rows), step)) {
+      return DraftLengths.Choice.none(rows); // a step without drafts has to be measured first
     }
-    double without = plain.nanos(rows, step);
-    boolean measured = drafted.knowsAny(step);
+    double without = plain.nanos(filled(rows), step);
+    double loss = config.drafting() == Drafting.AUTO ? account.balance() : Double.POSITIVE_INFINITY;
+    double gain = drafting ? TO_GO_ON : TO_BEGIN;
     return DraftLengths.best(
-        guesses.stream().map(Guess::chances).toList(),
-        most,
-        without,
-        count -> measured ? drafted.nanos(count, step) : StepCosts.guess(without, count - rows));
+        weighted(guesses, scheduler.numWaiting() > 0),
+        new DraftLengths.Terms(Math.min(most, reach(rows) - rows), without, gain, extra, loss),
+        count -> nanos(rows, count - rows, without));
+  }
+
+  /**
+   * While rows wait for a place, a token is worth the same whoever gets it: tokens a second count.
+   * Once nobody waits, those set the end that have most to come, and a row that has come further
+   * than them by some tokens makes nobody ready earlier.
+   */
+  private static List<DraftLengths.Chances> weighted(List<Guess> guesses, boolean rowsWait) {
+    int most = guesses.stream().mapToInt(Guess::left).max().orElse(0);
+    return guesses.stream()
+        .map(
+            guess -> {
+              double ahead = rowsWait ? 0 : (double) (most - guess.left()) / AHEAD;
+              return new DraftLengths.Chances(guess.chances(), Math.max(0, 1 - ahead));
+            })
+        .toList();
+  }
+
+  /** As if each were as likely as the others of its place: every row has its share. */
+  private static DraftLengths.Chances shares(Guess guess) {
+    int length = guess.draft().length;
+    return new DraftLengths.Chances(
+        IntStream.rangeClosed(1, length).mapToDouble(i -> 1.0 / i).toArray(), 1);
+  }
+
+  /** What is longer something else delayed, or it was recorded: both happen without drafts too. */
+  private double longest(int rows, int more, double without) {
+    return steps.warmUps() > 0 || drafted.knows(filled(rows + more), step)
+        ? StepCosts.DELAYED * nanos(rows, more, without)
+        : Double.POSITIVE_INFINITY;
+  }
+
+  /** How many rows a step may have: what it costs is tried from small to large. */
+  private int reach(int rows) {
+    return filled(2 * Math.max(filled(rows), drafted.largest(step)) + 2);
+  }
+
+  /** Time of a step of {@code rows} and {@code more} drafted ones; at least that without them. */
+  private double nanos(int rows, int more, double without) {
+    int filled = filled(rows + more);
+    boolean known = drafted.largest(step) >= filled(rows);
+    double nanos =
+        known
+            ? drafted.nanos(filled, step)
+            : StepCosts.guess(without, filled(rows), filled - filled(rows));
+    return Math.max(without, nanos);
+  }
+
+  private int filled(int rows) {
+    return steps.filled().applyAsInt(rows);
   }
 }

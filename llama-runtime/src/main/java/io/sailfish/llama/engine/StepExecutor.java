@@ -23,6 +23,11 @@ interface StepExecutor extends AutoCloseable {
     return false;
   }
 
+  /** Rows that a step of so many decoding rows is filled up to: it takes as long as those. */
+  default int filledRows(int rows) {
+    return rows;
+  }
+
   /** Largest finite activation; what leaves it makes a row's logits NaN. */
   default float largestActivation() {
     return Float.MAX_VALUE;

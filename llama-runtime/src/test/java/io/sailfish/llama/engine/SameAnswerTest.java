@@ -74,7 +74,7 @@ class SameAnswerTest {
             Setup.cpu(1, ENOUGH, 64, false, 2, 0).with(Drafting.ALWAYS),
             Setup.cpu(7, ENOUGH, 64, true, 2, 1).with(Drafting.ALWAYS),
             Setup.cpu(32, ENOUGH, 256, true, 1, 2).with(Drafting.ALWAYS),
-            Setup.cpu(32, ENOUGH, 256, true, 2, 3).with(Drafting.ON),
+            Setup.cpu(32, ENOUGH, 256, true, 2, 3).with(Drafting.AUTO),
             Setup.cpu(8, TIGHT, 64, true, 2, 4).with(Drafting.ALWAYS)));
   }
 
@@ -122,7 +122,7 @@ class SameAnswerTest {
       setups.add(setup);
       setups.add(setup.with(Drafting.ALWAYS));
     }
-    setups.add(new Setup(32, 40 * TIGHT, 4096, true, 0, 5, model, type, Drafting.ON));
+    setups.add(new Setup(32, 40 * TIGHT, 4096, true, 0, 5, model, type, Drafting.AUTO));
     setups.add(new Setup(32, TIGHT, 64, true, 0, 6, model, type, Drafting.OFF));
     setups.add(new Setup(32, TIGHT, 64, true, 0, 6, model, type, Drafting.ALWAYS));
     setups.add(new Setup(256, 4 * TIGHT, 128, false, 0, 7, model, type, Drafting.OFF));

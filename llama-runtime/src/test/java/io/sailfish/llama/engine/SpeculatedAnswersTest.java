@@ -50,8 +50,10 @@ class SpeculatedAnswersTest {
   /** When drafts are made depends on times here, which are what they are. */
   @Test
   void soTheyDoWhereOnlyWhatPaysIsDrafted() {
-    randomWorkloads(model -> model, Drafting.ON, 150);
-    randomWorkloads(model -> new AheadModel(model, Set.of(EngineFixture.STOP)), Drafting.ON, 150);
+    for (Drafting drafting : List.of(Drafting.ON, Drafting.AUTO)) {
+      randomWorkloads(model -> model, drafting, 100);
+      randomWorkloads(model -> new AheadModel(model, Set.of(EngineFixture.STOP)), drafting, 100);
+    }
   }
 
   private record Totals(long drafted, long accepted, long preempted) {

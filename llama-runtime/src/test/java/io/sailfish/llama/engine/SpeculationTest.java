@@ -17,6 +17,9 @@ class SpeculationTest {
   private static final int CONTEXT = 4000;
   private static final int[] CIRCLE = {10, 11, 12, 13, 14, 15, 10, 11, 12};
 
+  private static final Speculation.Steps STEPS =
+      new Speculation.Steps(false, rows -> rows, 0, () -> 0);
+
   /** Drafted and accepted tokens, and time, of the second half of an answer of 3,000 tokens. */
   private record Outcome(long drafted, long accepted, long nanos) {}
 
@@ -58,7 +61,7 @@ class SpeculationTest {
   void nothingIsDraftedBesidePromptsAndForLargeBatches() {
     Scheduler scheduler = scheduler(64);
     Map<Sequence, Row> rows = new HashMap<>();
-    Speculation speculation = new Speculation(config(Drafting.ALWAYS), false);
+    Speculation speculation = new Speculation(config(Drafting.ALWAYS), STEPS);
     for (int i = 0; i < Speculation.MOST_ROWS; i++) {
       add(scheduler, rows, CIRCLE);
       step(scheduler);
@@ -79,7 +82,8 @@ class SpeculationTest {
 
   @Test
   void aSettingThatThereIsNotIsRefused() {
-    assertEquals(Drafting.OFF, Drafting.of("auto"));
+    assertEquals(Drafting.AUTO, Drafting.of("auto"));
+    assertEquals(Drafting.OFF, Drafting.of("off"));
     assertEquals(Drafting.ON, Drafting.of("on"));
     RuntimeFailure failure = assertThrows(RuntimeFailure.class, () -> Drafting.of("yes"));
     assertTrue(failure.getMessage().contains("spark.sailfish.engine.speculation=yes"));
@@ -91,7 +95,7 @@ class SpeculationTest {
     Map<Sequence, Row> rows = new HashMap<>();
     Sequence sequence = add(scheduler, rows, CIRCLE);
     EngineCounters counters = new EngineCounters();
-    Speculation speculation = new Speculation(config, false);
+    Speculation speculation = new Speculation(config, STEPS);
     StepOutputs outputs =
         new StepOutputs(
             config,
@@ -120,8 +124,9 @@ class SpeculationTest {
       int decoding = EngineCounters.decoding(plan);
       long took = stepNanos.applyAsLong(plan.rows());
       nanos += took;
+      long accepted = counters.acceptedTokens;
       outputs.apply(plan, logits(plan, sequence, surprise), new StepUse(1, 1, 0, 0, 0));
-      speculation.measured(plan, decoding, took);
+      speculation.measured(plan, decoding, counters.acceptedTokens - accepted, took);
     }
     return new Outcome(
         counters.draftedTokens - half.drafted(),

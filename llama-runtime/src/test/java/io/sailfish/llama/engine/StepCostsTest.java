@@ -7,14 +7,14 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import org.junit.jupiter.api.Test;
 
 class StepCostsTest {
-  private final StepCosts costs = new StepCosts(64);
+  private final StepCosts costs = new StepCosts(64, 0);
 
   @Test
   void betweenMeasurementsLiesALineAndBeyondThemItGoesOn() {
-    assertFalse(costs.knowsAny(1));
+    assertEquals(0, costs.largest(1));
     costs.note(2, 100, 1);
     assertEquals(100, costs.nanos(1, 1));
-    assertEquals(100 * (1 + 7 / 16.0), costs.nanos(9, 1), 1e-9, "cheap, so that it is tried");
+    assertEquals(100 * (1 + 7 / 18.0), costs.nanos(9, 1), 1e-9, "cheap, so that it is tried");
     costs.note(6, 140, 1);
     assertEquals(100, costs.nanos(1, 1));
     assertEquals(120, costs.nanos(4, 1));
@@ -41,18 +41,34 @@ class StepCostsTest {
   }
 
   @Test
-  void oneDelayedStepChangesLittle() {
+  void delayedStepsChangeNothingUntilTheyGoOn() {
     for (int step = 1; step < 20; step++) {
       costs.note(4, 100, step);
     }
-    costs.note(4, 1_000_000, 20);
-    assertEquals(120, costs.nanos(4, 20), 1e-9);
+    for (int step = 20; step < 23; step++) {
+      costs.note(4, 1_000_000, step);
+    }
+    assertEquals(100, costs.nanos(4, 22));
+    costs.note(4, 300, 23);
+    assertEquals(140, costs.nanos(4, 23), 1e-9);
+  }
+
+  @Test
+  void stepsThatMayTakeLongerDoNotCount() {
+    StepCosts recorded = new StepCosts(64, 2);
+    recorded.note(4, 10_000, 1);
+    recorded.note(4, 5_000, 2);
+    assertFalse(recorded.knows(4, 2));
+    recorded.note(4, 100, 3);
+    assertTrue(recorded.knows(4, 3));
+    assertEquals(100, recorded.nanos(4, 3));
+    assertEquals(4, recorded.largest(3));
   }
 
   @Test
   void moreRowsThanAreKeptAreLeftOut() {
     costs.note(65, 100, 1);
     assertFalse(costs.knows(65, 1));
-    assertFalse(costs.knowsAny(1));
+    assertEquals(0, costs.largest(1));
   }
 }

@@ -138,9 +138,9 @@ public final class SailfishConf {
           .doc(
               "Whether the engine guesses how an answer goes on where its newest tokens stood"
                   + " before, in the prompt or the answer, and computes several tokens in a step."
-                  + " Answers are the same. `on`: as long as it pays, measured while it runs."
-                  + " `auto`: on where that has been measured to gain and not to lose, so far nowhere"
-                  + " (gpu.md). `always`: wherever there is something to guess from, for checks.")
+                  + " Answers are the same. `auto`: where it pays, measured while it runs; mistakes cost"
+                  + " 1 % of the time at most (gpu.md). `on`: the same without that limit. `always`:"
+                  + " wherever there is something to guess from, for checks.")
           .startup("auto");
 
   public static final ConfEntry<String> TIMELINE_DIR =
