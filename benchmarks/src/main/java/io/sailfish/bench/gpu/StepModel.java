@@ -116,16 +116,26 @@ final class StepModel {
     return weights(c, backend, new RandomWeights(backend, SEED));
   }
 
+  /** The same with layers that change next to nothing: a token follows from the one before it. */
+  static LlamaWeights quietWeights(ModelConfig c, CudaBackend backend) {
+    return weights(c, backend, new RandomWeights(backend, SEED), 1e-5f);
+  }
+
   private static LlamaWeights weights(ModelConfig c, CudaBackend backend, RandomWeights random) {
+    return weights(c, backend, random, 1);
+  }
+
+  private static LlamaWeights weights(
+      ModelConfig c, CudaBackend backend, RandomWeights random, float norms) {
     AttentionShape shape = c.attention();
     List<LlamaWeights.Layer> layers = new ArrayList<>();
     for (int i = 0; i < c.layers(); i++) {
       layers.add(
           new LlamaWeights.Layer(
-              ones(backend, c.hidden()),
+              norm(backend, c.hidden(), norms),
               random.packed("qkv " + i, shape.qkvCols(), c.hidden(), false),
               random.packed("o " + i, c.hidden(), shape.qCols(), false),
-              ones(backend, c.hidden()),
+              norm(backend, c.hidden(), norms),
               random.packed("gateUp " + i, 2 * c.inner(), c.hidden(), true),
               random.packed("down " + i, c.hidden(), c.inner(), false),
               LlamaWeights.Extras.NONE));
@@ -133,13 +143,13 @@ final class StepModel {
     Weight embedding = random.dense("embedding", c.vocabulary(), c.hidden());
     Weight output =
         c.tiedEmbeddings() ? embedding : random.dense("output", c.vocabulary(), c.hidden());
-    return new LlamaWeights(embedding, layers, ones(backend, c.hidden()), output);
+    return new LlamaWeights(embedding, layers, norm(backend, c.hidden(), 1), output);
   }
 
-  private static Tensor ones(CudaBackend backend, int cols) {
+  private static Tensor norm(CudaBackend backend, int cols, float value) {
     Tensor tensor = backend.exact(1, cols, "norm");
     float[] values = new float[cols];
-    Arrays.fill(values, 1f);
+    Arrays.fill(values, value);
     backend.write(tensor, 0, values, 0, cols);
     return tensor;
   }
