@@ -13,6 +13,8 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Collectors;
+import java.util.stream.DoubleStream;
+import java.util.stream.IntStream;
 
 /**
  * What guessing how answers go on gains: the same prompts through an engine with drafts and one
@@ -22,7 +24,7 @@ import java.util.stream.Collectors;
  * <pre>SpeculationBench MODEL.gguf RESULTS_FOLDER [threads]</pre>
  */
 public final class SpeculationBench {
-  private static final int TURNS = 3;
+  private static final int TURNS = 5;
 
   /** A row alone takes little time and shows losses best. */
   private static final int TURNS_ALONE = 6;
@@ -126,8 +128,11 @@ public final class SpeculationBench {
         throw new IllegalStateException(answers.text + ": an answer differs with drafts");
       }
     }
-    double fast = median(with);
-    double plain = median(without);
+    double fast = median(with.stream().mapToDouble(Run::tokensPerSecond));
+    double plain = median(without.stream().mapToDouble(Run::tokensPerSecond));
+    DoubleStream ratios =
+        IntStream.range(0, turns)
+            .mapToDouble(i -> with.get(i).tokensPerSecond() / without.get(i).tokensPerSecond());
     Run last = with.get(turns - 1);
     rows.add(
         Arrays.asList(
@@ -135,7 +140,7 @@ public final class SpeculationBench {
             "%d".formatted(batch),
             format(plain, 0),
             format(fast, 0),
-            format(fast / plain, 2),
+            format(median(ratios), 2),
             format(last.drafted(), 2),
             last.drafted() == 0 ? "-" : format(100 * last.accepted() / last.drafted(), 0),
             each(without),
@@ -201,8 +206,8 @@ public final class SpeculationBench {
     return list.get(i % list.size());
   }
 
-  private static double median(List<Run> runs) {
-    double[] sorted = runs.stream().mapToDouble(Run::tokensPerSecond).sorted().toArray();
+  private static double median(DoubleStream values) {
+    double[] sorted = values.sorted().toArray();
     return (sorted[(sorted.length - 1) / 2] + sorted[sorted.length / 2]) / 2;
   }
 
@@ -220,7 +225,7 @@ public final class SpeculationBench {
     return new BenchmarkResult.Table(
         "Guessing how answers go on: SmolLM2 135M Q4_1",
         "Answers of at most 48 tokens with spark.sailfish.engine.speculation auto and off, by turns, greedy;"
-            + " medians. Prompts are part of the time. Every answer is the same in both. Drafted:"
+            + " medians, of auto / off that of each turn's. Prompts are part of the time. Every answer is the same in both. Drafted:"
             + " for each token of the answers.",
         List.of(
             "answers",
