@@ -11,6 +11,7 @@ public final class CudaEvent implements AutoCloseable {
 
   CudaEvent(DeviceFaults faults) {
     this.faults = faults;
+    faults.checkAlive();
     // A waiting thread sleeps: the processors are the tasks'.
     faults.check(
         JCudaDriver.cuEventCreate(event, CUevent_flags.CU_EVENT_BLOCKING_SYNC), "cuEventCreate");

@@ -55,6 +55,7 @@ public final class CudaStream implements AutoCloseable {
   CudaStream(CudaDevice device, DeviceFaults faults) {
     this.device = device;
     this.faults = faults;
+    faults.checkAlive();
     faults.check(
         JCudaDriver.cuStreamCreate(handle, CUstream_flags.CU_STREAM_NON_BLOCKING),
         "cuStreamCreate");

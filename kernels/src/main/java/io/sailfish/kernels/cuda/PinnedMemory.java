@@ -29,6 +29,7 @@ public final class PinnedMemory implements AutoCloseable {
   /** Page-locked memory; null when the host refuses. */
   static PinnedMemory lock(DeviceFaults faults, int bytes, String purpose) {
     check(bytes, purpose);
+    faults.checkAlive();
     Pointer pointer = new Pointer();
     int code = JCudaDriver.cuMemHostAlloc(pointer, bytes, JCudaDriver.CU_MEMHOSTALLOC_PORTABLE);
     if (code == CUresult.CUDA_ERROR_OUT_OF_MEMORY) {
