@@ -53,7 +53,9 @@ public final class HfTokenizer implements Tokenizer {
 
   @Override
   public int[] encodeText(String text) {
-    return encodePlain(text);
+    IntList ids = new IntList();
+    ids.addAll(encodePlain(text));
+    return ids.toArray();
   }
 
   @Override
@@ -71,19 +73,12 @@ public final class HfTokenizer implements Tokenizer {
         ids.addAll(encodePlain(part.text()));
       }
     }
-    int[] prompt = ids.toArray();
-    if (!config.addBos() || prompt.length > 0 && prompt[0] == config.bosId()) {
-      return prompt;
-    }
-    int[] withBos = new int[prompt.length + 1];
-    withBos[0] = config.bosId();
-    System.arraycopy(prompt, 0, withBos, 1, prompt.length);
-    return withBos;
+    boolean begun = ids.size > 0 && ids.values[0] == config.bosId();
+    return config.addBos() && !begun ? ids.toArrayAfter(config.bosId()) : ids.toArray();
   }
 
-  private int[] encodePlain(String text) {
+  private long[] encodePlain(String text) {
     String valid = replaceLoneSurrogates(text);
-    long[] ids;
     lock.readLock().lock();
     try {
       if (handle == 0) {
@@ -91,18 +86,13 @@ public final class HfTokenizer implements Tokenizer {
       }
       long encoding = library.encode(handle, valid, false);
       try {
-        ids = library.getTokenIds(encoding);
+        return library.getTokenIds(encoding);
       } finally {
         library.deleteEncoding(encoding);
       }
     } finally {
       lock.readLock().unlock();
     }
-    int[] out = new int[ids.length];
-    for (int i = 0; i < out.length; i++) {
-      out[i] = Math.toIntExact(ids[i]);
-    }
-    return out;
   }
 
   /** Half a surrogate pair is no text; the native side would refuse it. */
@@ -156,19 +146,32 @@ public final class HfTokenizer implements Tokenizer {
     private int size;
 
     void add(int value) {
-      addAll(value);
+      reserve(1);
+      values[size++] = value;
     }
 
-    void addAll(int... more) {
-      if (size + more.length > values.length) {
-        values = Arrays.copyOf(values, Math.max(2 * values.length, size + more.length));
+    void addAll(long[] more) {
+      reserve(more.length);
+      for (long id : more) {
+        values[size++] = Math.toIntExact(id);
       }
-      System.arraycopy(more, 0, values, size, more.length);
-      size += more.length;
+    }
+
+    private void reserve(int count) {
+      if (size + count > values.length) {
+        values = Arrays.copyOf(values, Math.max(2 * values.length, size + count));
+      }
     }
 
     int[] toArray() {
       return Arrays.copyOf(values, size);
+    }
+
+    int[] toArrayAfter(int first) {
+      int[] all = new int[size + 1];
+      all[0] = first;
+      System.arraycopy(values, 0, all, 1, size);
+      return all;
     }
   }
 }

@@ -24,6 +24,11 @@ final class AheadModel implements StepExecutor {
   /** Tokens that were taken before the host knew them. */
   int takenAhead;
 
+  /** Tokens and scores that the host has looked at. */
+  int tokensRead;
+
+  int scoresRead;
+
   AheadModel(FakeModel model, Set<Integer> ends) {
     this.model = model;
     this.ends = ends;
@@ -149,6 +154,7 @@ final class AheadModel implements StepExecutor {
       if (!awaited) {
         throw new AssertionError("looked at before it was there");
       }
+      tokensRead++;
       return tokens[source(index)];
     }
 
@@ -162,6 +168,7 @@ final class AheadModel implements StepExecutor {
       if (!awaited) {
         throw new AssertionError("looked at before it was there");
       }
+      scoresRead++;
       return logProbs[index];
     }
 

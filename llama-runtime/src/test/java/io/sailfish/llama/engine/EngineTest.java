@@ -60,10 +60,15 @@ class EngineTest {
     assertTrue(taken.get() > 9_000, "tokens taken before the host knew them: " + taken);
   }
 
-  /** Rows that are scored cost nobody a wait: all tokens but the first are taken on the device. */
+  /**
+   * Rows that are scored cost nobody a wait: all tokens but the first are taken on the device. And
+   * the copies of docs/memory.md: an id goes to the device once, a token or a score comes back
+   * once.
+   */
   @Test
   void aRowGoesOnAheadBesideRowsThatAreScored() {
-    AheadModel model = new AheadModel(new FakeModel(64, BLOCK), Set.of(STOP));
+    FakeModel device = new FakeModel(64, BLOCK);
+    AheadModel model = new AheadModel(device, Set.of(STOP));
     SamplingParams params = SamplingParams.greedy(30);
     GenerationRequest goesOn =
         IntStream.range(1, FakeModel.VOCABULARY)
@@ -87,6 +92,11 @@ class EngineTest {
       }
       assertEquals(30, first.join().tokens().length);
       assertEquals(29, model.takenAhead);
+      int asked = 2 + 29; // the last token of an answer goes nowhere
+      int askedToScore = 3 + 2; // nor does that of a continuation
+      assertEquals(asked + scored.size() * askedToScore, device.rows);
+      assertEquals(30, model.tokensRead);
+      assertEquals(scored.size() * 4, model.scoresRead);
     }
   }
 
