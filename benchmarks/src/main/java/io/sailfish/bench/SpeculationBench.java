@@ -24,10 +24,10 @@ import java.util.stream.IntStream;
  * <pre>SpeculationBench MODEL.gguf RESULTS_FOLDER [threads]</pre>
  */
 public final class SpeculationBench {
-  private static final int TURNS = 5;
+  private static final int TURNS = 4;
 
   /** A row alone takes little time and shows losses best. */
-  private static final int TURNS_ALONE = 6;
+  private static final int TURNS_ALONE = 5;
 
   private static final int[] BATCHES = {1, 16};
 
