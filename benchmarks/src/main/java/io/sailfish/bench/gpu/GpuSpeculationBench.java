@@ -147,7 +147,7 @@ public final class GpuSpeculationBench {
     Random random = new Random(3);
     List<GenerationRequest> requests = new ArrayList<>();
     for (int row = 0; row < MOST_ROWS; row++) {
-      int[] first = {random.nextInt(model.vocabulary())};
+      int[] first = random.ints(BEGUN, 0, model.vocabulary()).toArray();
       requests.add(GenerationRequest.generate(first, SamplingParams.greedy(SHOWN)));
     }
     List<int[]> tokens = submit(engines.get("off"), requests);
