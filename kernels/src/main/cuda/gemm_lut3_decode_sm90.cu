@@ -5,7 +5,7 @@
 #include "gemm/decode_entries.cuh"
 #include "gemm/lut.cuh"
 
-DECODE_ROWS(gemm_lut3_f16_g128, 1, Lut3<WeightsF16>)
-DECODE_ROWS(gemm_lut3_f16_g32, 4, Lut3<WeightsF16>)
+DECODE_BESIDE_ROWS(gemm_lut3_f16_g128, 1, Lut3<WeightsF16>)
+DECODE_BESIDE_ROWS(gemm_lut3_f16_g32, 4, Lut3<WeightsF16>)
 DECODE_PLACED_ROWS(gemm_lut3_f16_g128_one, 1, 1, OneLut3<WeightsF16>)
 DECODE_PLACED_ROWS(gemm_lut3_f16_g32_one, 4, 1, OneLut3<WeightsF16>)

@@ -133,9 +133,12 @@ template <class F, int R, int Q, int STRIPS> struct Consumer {
   uint32_t codesAt, scalesAt, bar, endBar, ringBars, ringBytes, parity = 1;  // the stage at hand; at first the one before the first
   uint32_t xBar, xBars, xEndBar, xParity = 0, xHeld;         // x at hand, and the slot to give back
   uint32_t firstOperand, x;                                 // of the first slot; of the one at hand, the same in all threads
+  uint32_t nothing, operandHigh;  // 0; the upper word of every operand. Known to nobody but us, so the compiler keeps the latter where it is instead of writing it for each product
   int thread;
 
-  __device__ __forceinline__ Consumer(uint32_t full, uint32_t ring, int stages, uint32_t xFull, uint32_t xRing, int xSlots, int warp, int lane) {
+  __device__ __forceinline__ Consumer(uint32_t full, uint32_t ring, int stages, uint32_t xFull, uint32_t xRing, int xSlots, int warp, int lane, uint32_t zero) {
+    nothing = __shfl_sync(~0u, zero, 0);
+    operandHigh = nothing + (uint32_t)(OPERAND_HIGH >> 32);
     ringBars = stages * 8, endBar = full + ringBars, ringBytes = stages * S::BYTES;
     bar = endBar - 8;
     codesAt = ring + ringBytes - S::BYTES + S::HEAD_BYTES + (warp * 32 + lane) * 16, scalesAt = ring + ringBytes - S::BYTES + warp * 32 + (lane >> 2) * 4;
@@ -159,18 +162,16 @@ template <class F, int R, int Q, int STRIPS> struct Consumer {
     }
   }
   // Gives the stage back. An arrival does not wait for loads ahead of it, and may overtake them where the shared memory is busy: it has to use what they bring.
-  __device__ __forceinline__ void releaseStage(const DecodeShape& s) {
-    const uint32_t nothing = s.stages >> 8;  // nobody but us knows that it is 0
+  __device__ __forceinline__ void releaseStage() {
     uint32_t words = codes.any();
 #pragma unroll
     for (int q = 0; q < Q; q++) words ^= scales[q] ^ zeros[q];
     __syncwarp();
     release(bar + EMPTY + (words & nothing));
   }
-  // What was fetched becomes fragments. `last`: the block was the second of its stage.
+  // What was fetched becomes fragments. `last`: the block was the second of its stage, which is given back at the end: loads from a table do not go ahead of an arrival.
   __device__ __forceinline__ void expand(const DecodeShape& s, uint32_t (&a)[32], F& format, bool last) {
     codes.pin();
-    if (last) releaseStage(s);
 #pragma unroll
     for (int q = 0; q < Q; q++) {
       asm volatile("" : "+r"(scales[q]), "+r"(zeros[q]));
@@ -186,6 +187,7 @@ template <class F, int R, int Q, int STRIPS> struct Consumer {
     }
 #pragma unroll
     for (int i = 0; i < 32; i++) asm volatile("" : "+r"(a[i]));  // stays ahead of the wgmma fence
+    if (last) releaseStage();
   }
   __device__ __forceinline__ void release(uint32_t bar) {
     if ((thread & 31) == 0) barrierArrive(bar);
@@ -215,6 +217,12 @@ template <class F, int R, int Q, int STRIPS> struct Consumer {
     using T = typename F::Type;
     constexpr bool IN_PLACE = LAST || ONE_SET;  // the next fragments take the place of these
     float part[ON_SUMS ? R / 2 : 1];
+    auto addPart = [&] {
+      if constexpr (ON_SUMS && STAGE >= STAGE_MULTIPLY) {
+#pragma unroll
+        for (int i = 0; i < R / 2; i++) acc[i] = fmaf(part[i], i & 2 ? scaleNow.y : scaleNow.x, acc[i]);
+      }
+    };
     if (ASKS_FIRST) {
       fetch(turn.place);
       if (turn.begins) awaitX();
@@ -223,7 +231,7 @@ template <class F, int R, int Q, int STRIPS> struct Consumer {
       wgmmaFence();
 #pragma unroll
       for (int i = 0; i < 8; i++) {
-        const uint64_t b = OPERAND_HIGH | (x + turn.group * (R * 16) + i * (2 * R));
+        const uint64_t b = (uint64_t)operandHigh << 32 | (x + turn.group * (R * 16) + i * (2 * R));
         if constexpr (ON_SUMS)
           wgmma<T>(part, now + 4 * i, b, i > 0);
         else
@@ -236,17 +244,17 @@ template <class F, int R, int Q, int STRIPS> struct Consumer {
     if (turn.ends) stepX();
     if (!ASKS_FIRST && turn.next) awaitX();
     if (STAGE >= STAGE_MULTIPLY && (IN_PLACE || !ON_SUMS)) wgmmaWait<IN_PLACE ? 0 : 1>();
+    if (IN_PLACE) addPart();
     if (turn.begins && !ON_SUMS) release(before);  // its products are done
     if (STAGE >= STAGE_DEQUANTISE) expand(s, next, format, turn.place == 1);
     if (STAGE == STAGE_LOAD) {
       fa[0] ^= codes.any() ^ scales[0];
-      if (turn.place == 1) releaseStage(s);
+      if (turn.place == 1) releaseStage();
     }
     if constexpr (ON_SUMS) {
-      if (STAGE >= STAGE_MULTIPLY) {
-        wgmmaWait<0>();
-#pragma unroll
-        for (int i = 0; i < R / 2; i++) acc[i] = fmaf(part[i], i & 2 ? scaleNow.y : scaleNow.x, acc[i]);
+      if (!IN_PLACE) {
+        if (STAGE >= STAGE_MULTIPLY) wgmmaWait<0>();
+        addPart();
       }
       scaleNow = scaleNext;
       if (turn.ends) release(xHeld);
@@ -328,6 +336,7 @@ template <class F, int R, int Q, int STAGE, int STRIPS> __device__ __forceinline
   waitForPredecessor();
   clusterWait();
   for (int pass = 0; pass < passes; pass++) {
+    __syncwarp();  // what follows is the same in all lanes again, and the compiler takes it so
     const int strip = t.firstStrip + pass * passStrips, n = min(passStrips, t.endStrip - strip);
     if (n <= 0)
       c.skip(t);
@@ -381,7 +390,7 @@ template <class F, int R, int Q, int STAGE, int STRIPS> __device__ __forceinline
       namedBarrier(CONSUMERS + 1, 128 * CONSUMERS);
     }
     F format(tables, numTables, sharedAddress(shared), lane);
-    Consumer<F, R, Q, STRIPS> consumer(full, ring, stages, xFull, xRing, xSlots, warp & 3, lane);
+    Consumer<F, R, Q, STRIPS> consumer(full, ring, stages, xFull, xRing, xSlots, warp & 3, lane, (uint32_t)s.stages >> 8);
     Summation<F, R, STRIPS> sums(s.out, Consumer<F, R, Q, STRIPS>::ON_SUMS ? 1.f : F::lift(s.scaleExponent), mem.sums, sharedAddress(&bars[mine].sums), sizeof(DecodeBarriers), mine, warp & 3, lane);
     consume<F, R, Q, STAGE, STRIPS>(s, t, consumer, format, sums, passes, passStrips);
     if (STAGE == STAGE_COMPLETE) sums.finishLast(t);

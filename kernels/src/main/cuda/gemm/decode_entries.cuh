@@ -24,6 +24,13 @@
   DECODE_ENTRY(name##_r32, 32, Q, STAGE_COMPLETE, 2, __VA_ARGS__) \
   DECODE_ENTRY(name##_r64, 64, Q, STAGE_COMPLETE, 2, __VA_ARGS__)
 
+// The same, 32 rows too beside another CTA.
+#define DECODE_BESIDE_ROWS(name, Q, ...)                         \
+  DECODE_ENTRY(name##_r8, 8, Q, STAGE_COMPLETE, 1, __VA_ARGS__)   \
+  DECODE_ENTRY(name##_r16, 16, Q, STAGE_COMPLETE, 1, __VA_ARGS__) \
+  DECODE_ENTRY(name##_r32, 32, Q, STAGE_COMPLETE, 1, __VA_ARGS__) \
+  DECODE_ENTRY(name##_r64, 64, Q, STAGE_COMPLETE, 2, __VA_ARGS__)
+
 // Formats whose table has a place of its own, not for 64 rows. One of 64 KB: a CTA a multiprocessor.
 #define DECODE_PLACED_ROWS(name, Q, STRIPS, ...)                      \
   DECODE_ENTRY(name##_r8, 8, Q, STAGE_COMPLETE, STRIPS, __VA_ARGS__)   \

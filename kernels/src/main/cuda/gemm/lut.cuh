@@ -148,8 +148,13 @@ template <int BITS, class C, class T> struct SmallTable : TableScale<T> {
   struct Early {
     uint32_t pair[EARLY];
   };
+  // So many of the eight steps of a block take their values from registers: with 32 loads a block shared memory is what a multiprocessor waits for. Three bits have too
+  // many values for that (two registers more), and gain nothing.
+  static constexpr int PERMUTED = BITS == 2 ? 2 : 0;
+  PermuteTable<BITS, C, T> permute;
   uint32_t entry;
-  __device__ __forceinline__ SmallTable(const void*, int, uint32_t sharedBase, int lane) : entry(tablePlace(sharedBase) + lane * 4) {}
+  __device__ __forceinline__ SmallTable(const void* tables, int numTables, uint32_t sharedBase, int lane)
+      : permute(tables, numTables, sharedBase, lane), entry(tablePlace(sharedBase) + lane * 4) {}
   static __device__ __forceinline__ Early early(const void* tables, int thread) {
     const uint16_t* table = (const uint16_t*)tables;
     Early e;
@@ -171,6 +176,10 @@ template <int BITS, class C, class T> struct SmallTable : TableScale<T> {
   }
   __device__ __forceinline__ void select(int) {}
   __device__ __forceinline__ void values(uint32_t* a, const Codes& c, int i) const {
+    if (i * PERMUTED % 8 < PERMUTED) {
+      permute.values(a, c, i);
+      return;
+    }
     const uint32_t w = c.step(i);
 #pragma unroll
     for (int j = 0; j < 4; j++) asm("ld.shared.u32 %0, [%1];" : "=r"(a[j]) : "r"(__byte_perm(w, entry, 0x7604 | j << 4)));

@@ -44,6 +44,11 @@ template <class F, int R, int STRIPS> struct Summation {
   }
 
   template <int N> __device__ __forceinline__ void finish(const Team& t, int strip, const float (&acc)[N][R / 2]) {
+    if (t.partsLog == 0) {  // nobody else has sums of these columns
+      finishOwn<N>(strip, acc);
+      __syncwarp();  // an epilogue's branches left the lanes apart for the compiler, and with them the next strip's bookkeeping
+      return;
+    }
     if (count > 0) {
       finishLast(t);
       namedBarrier(1 + warpgroup, 128);
@@ -52,6 +57,30 @@ template <class F, int R, int STRIPS> struct Summation {
     send<N>(t, acc);
     lastStrip = strip, lastStrips = N;
     count++;
+  }
+  // Straight from the registers: 2.4 of 25 us (4096 x 28672, 32 rows) less than through shared memory.
+  template <int N> __device__ __forceinline__ void finishOwn(int strip, const float (&acc)[N][R / 2]) const {
+    if (out.kind == EPILOGUE_SWIGLU)
+      finishOwnAs<N, EPILOGUE_SWIGLU>(strip, acc);
+    else if (out.kind == EPILOGUE_ADD)
+      finishOwnAs<N, EPILOGUE_ADD>(strip, acc);
+    else
+      finishOwnAs<N, EPILOGUE_STORE>(strip, acc);
+  }
+  template <int N, Epilogue KIND> __device__ __forceinline__ void finishOwnAs(int strip, const float (&acc)[N][R / 2]) const {
+    const Output known{out.y0, out.y1, out.y2, KIND, out.cut0, out.cut1, out.columns};
+#pragma unroll
+    for (int n = 0; n < N; n++) {
+      const int column = (strip + n) * 64 + warp * 16 + (lane >> 2) * 2, row = (lane & 3) * 2;
+      uint2 addends[TILES];
+#pragma unroll
+      for (int j = 0; j < TILES; j++) addends[j] = fetchAddend<R>(known, column, j * 8 + row);
+#pragma unroll
+      for (int j = 0; j < TILES; j++) {
+        const float* v = acc[n] + 4 * j;
+        ::finish<T, R>(known, column, j * 8 + row, make_float4(v[0] * lift, v[1] * lift, v[2] * lift, v[3] * lift), addends[j]);
+      }
+    }
   }
   // Sums that were sent are taken when the next have been multiplied: nobody waits for them on the way.
   __device__ __forceinline__ void finishLast(const Team& t) const {

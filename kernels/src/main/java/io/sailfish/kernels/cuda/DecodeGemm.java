@@ -22,6 +22,8 @@ final class DecodeGemm {
   /** Up to so many rows a block of threads leaves room for another; with a small table, more. */
   private static final int BESIDE_ROWS = 16;
 
+  private static final int BESIDE_ROWS_OF_LUT3 = 32;
+
   private static final KernelSpec SHAPE =
       KernelSpec.kernel("", "")
           .in("weights")
@@ -127,7 +129,8 @@ final class DecodeGemm {
     int rows = x.tileRows();
     int strips = 2 * layout.panels();
     int multiprocessors = stream.device().properties().multiprocessors();
-    boolean placed = layout.code() != PackedCode.W4 && weight.tables() == 1 && rows <= PLACED_ROWS;
+    int parts = PrefillPlan.parts(layout.blocksPerPanel(), layout.panels());
+    boolean placed = weight.tables() == 1 && isPlaced(layout.code(), rows, parts);
     boolean beside = isBeside(layout.code(), placed, rows);
     boolean bothHalves = beside && DecodeGeometry.takesBothHalves(strips, multiprocessors);
     int turn = bothHalves ? DecodeGeometry.SMALLER_TURN : stream.nextTurn();
@@ -137,7 +140,6 @@ final class DecodeGemm {
         !beside
             ? DecodeGeometry.blocks(strips, multiprocessors)
             : bothHalves ? 2 * everywhere : everywhere;
-    int parts = PrefillPlan.parts(layout.blocksPerPanel(), layout.panels());
     stream.launch(
         spec(layout.code(), x.type(), layout.scaleRowsPerBlock(), layout.hasZeros(), rows, placed),
         LaunchGeometry.of(blocks, DecodeGeometry.THREADS)
@@ -167,10 +169,19 @@ final class DecodeGemm {
     }
   }
 
+  /** Whether the one table of a matrix lies in shared memory, as values of all pairs of codes. */
+  private static boolean isPlaced(PackedCode code, int rows, int parts) {
+    // Where each warpgroup has activations of its own, 3-bit pairs leave too little room for them.
+    boolean crowdsActivationsOut = code == PackedCode.LUT3 && rows == 32 && parts == 4;
+    return code != PackedCode.W4 && rows <= PLACED_ROWS && !crowdsActivationsOut;
+  }
+
   /** Whether a block of threads is content with half a multiprocessor. */
   private static boolean isBeside(PackedCode code, boolean placed, int rows) {
-    // The table of all pairs of 4-bit codes takes more than that.
-    return placed ? code != PackedCode.LUT4 : rows <= BESIDE_ROWS;
+    if (placed) {
+      return code != PackedCode.LUT4; // the table of all pairs of 4-bit codes takes more than that
+    }
+    return rows <= (code == PackedCode.LUT3 ? BESIDE_ROWS_OF_LUT3 : BESIDE_ROWS);
   }
 
   private static DecodeGeometry geometry(

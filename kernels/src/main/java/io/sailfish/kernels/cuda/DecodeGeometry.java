@@ -75,12 +75,13 @@ record DecodeGeometry(int stages, int xSlots, int sharedBytes) {
   }
 
   /**
-   * For 8 and 16 rows: half a multiprocessor, so that the next kernel's block starts beside this.
+   * For 8 and 16 rows, with 3-bit tables in registers for 32 too: half a multiprocessor, so that
+   * the next kernel's block starts beside this.
    *
    * @param turn 1 behind a kernel of turn 0, else 0
    */
   static DecodeGeometry beside(int tileRows, int blockBytes, int turn) {
-    int xSlots = tileRows == 8 ? 16 : 12;
+    int xSlots = tileRows == 8 ? 16 : tileRows == 16 ? 12 : 6;
     int fixed = tileRows * (SUM_ROW_BYTES + xSlots * X_ROW_BYTES);
     return new DecodeGeometry(
         stages(BESIDE_SHARED_BYTES[1] - fixed, blockBytes), xSlots, BESIDE_SHARED_BYTES[turn]);

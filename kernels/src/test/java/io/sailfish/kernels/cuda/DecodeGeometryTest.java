@@ -37,7 +37,7 @@ class DecodeGeometryTest {
 
   @Test
   void leavesRoomForTheNextKernelsBlockAndNoneForASecondOfItsOwn() {
-    for (int rows = 8; rows <= 16; rows *= 2) {
+    for (int rows = 8; rows <= 32; rows *= 2) {
       for (int blockBytes : BLOCK_BYTES) {
         DecodeGeometry one = DecodeGeometry.beside(rows, blockBytes, 0);
         DecodeGeometry other = DecodeGeometry.beside(rows, blockBytes, 1);
