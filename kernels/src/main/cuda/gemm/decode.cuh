@@ -212,6 +212,8 @@ template <class F, int R, int Q, int STRIPS> struct Consumer {
   };
   // One block. While its products are under way the next block is fetched and made into fragments. With 64 rows, where the tensor core is the busiest, it is asked for first.
   static constexpr bool ASKS_FIRST = R == 64;
+  // With 32 rows weights alone are: 51.3 -> 50.6 us a block.
+  static constexpr bool FETCHES_FIRST = ASKS_FIRST || STRIPS == 2 && Q == 1 && !ON_SUMS;
   template <int STAGE, bool LAST = false>
   __device__ __forceinline__ void step(const DecodeShape& s, F& format, float (&acc)[R / 2], uint32_t (&now)[32], uint32_t (&next)[32], bool first, const Turn& turn) {
     using T = typename F::Type;
@@ -223,10 +225,8 @@ template <class F, int R, int Q, int STRIPS> struct Consumer {
         for (int i = 0; i < R / 2; i++) acc[i] = fmaf(part[i], i & 2 ? scaleNow.y : scaleNow.x, acc[i]);
       }
     };
-    if (ASKS_FIRST) {
-      fetch(turn.place);
-      if (turn.begins) awaitX();
-    }
+    if (FETCHES_FIRST) fetch(turn.place);
+    if (ASKS_FIRST && turn.begins) awaitX();
     if (STAGE >= STAGE_MULTIPLY) {
       wgmmaFence();
 #pragma unroll
@@ -239,7 +239,7 @@ template <class F, int R, int Q, int STRIPS> struct Consumer {
       }
       wgmmaCommit();
     }
-    if (!ASKS_FIRST) fetch(turn.place);
+    if (!FETCHES_FIRST) fetch(turn.place);
     const uint32_t before = xHeld;
     if (turn.ends) stepX();
     if (!ASKS_FIRST && turn.next) awaitX();
