@@ -209,8 +209,12 @@ final class GemmChecker implements AutoCloseable {
 
   /** Number of different results of {@code repeats} runs of one product over the same x. */
   int distinctResults(int rows, int repeats) {
-    TiledActivations xShape = shape(x, rows, checkCase.inputs());
-    TiledActivations yShape = shape(y, rows, checkCase.outputs());
+    int tileRows =
+        rows > TiledActivations.tileRowsFor(rows) && takesPromptTiles()
+            ? PROMPT_TILE_ROWS
+            : TiledActivations.tileRowsFor(rows);
+    TiledActivations xShape = shape(x, rows, checkCase.inputs(), tileRows);
+    TiledActivations yShape = shape(y, rows, checkCase.outputs(), tileRows);
     ByteBuffer staged = hostX.buffer().clear();
     inputs.tile(xShape, rows, (short) 0, staged);
     stream.upload(staged.limit(Math.toIntExact(xShape.bytes())), x.address());

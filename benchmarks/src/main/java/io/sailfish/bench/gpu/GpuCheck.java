@@ -78,15 +78,19 @@ public final class GpuCheck {
     int max = rows[rows.length - 1];
     try (GemmChecker checker = new GemmChecker(stream, gemm, checkCase)) {
       HostMatrix all = checker.run(checker.inputs, max);
+      boolean alike = checker.takesPromptTiles();
+      HostMatrix inPromptTiles =
+          alike ? all : checker.run(checker.inputs, max, GemmChecker.PROMPT_TILE_ROWS);
       double error = 0;
       long differing = 0;
       for (int row : rows) {
         HostMatrix y = checker.run(checker.inputs, row);
         error = worse(error, ReferenceProduct.relativeError(y, checker.reference));
         differing += y.differingValues(all);
-        if (checker.takesPromptTiles()) {
-          y = checker.run(checker.inputs, row, GemmChecker.PROMPT_TILE_ROWS);
-          differing += y.differingValues(all);
+        y = checker.run(checker.inputs, row, GemmChecker.PROMPT_TILE_ROWS);
+        differing += y.differingValues(inPromptTiles);
+        if (!alike) {
+          error = worse(error, ReferenceProduct.relativeError(y, checker.reference));
         }
       }
       differing += oddValues(checker, all, checkCase);
@@ -169,13 +173,19 @@ public final class GpuCheck {
   private void repeats() {
     int repeats = (int) options.number("repeats", 10_000);
     for (int rows : new int[] {16, 64, 128}) {
-      GemmCheckCase checkCase = new GemmCheckCase(WeightKind.W4_G128, 4096, 1024, 128, false, 1);
-      try (GemmChecker checker = new GemmChecker(stream, gemm, checkCase)) {
-        int results = checker.distinctResults(rows, repeats);
-        System.out.printf("%d repeats at %d rows: %d result(s)%n", repeats, rows, results);
-        if (results != 1) {
-          fail(checkCase, "%d different results in %d repeats".formatted(results, repeats));
-        }
+      repeat(WeightKind.W4_G128, rows, repeats);
+    }
+    repeat(WeightKind.LUT4_G128, 128, repeats);
+  }
+
+  private void repeat(WeightKind kind, int rows, int repeats) {
+    GemmCheckCase checkCase = new GemmCheckCase(kind, 4096, 1024, 128, false, 1);
+    try (GemmChecker checker = new GemmChecker(stream, gemm, checkCase)) {
+      int results = checker.distinctResults(rows, repeats);
+      System.out.printf(
+          "%s, %d repeats at %d rows: %d result(s)%n", kind.describe(), repeats, rows, results);
+      if (results != 1) {
+        fail(checkCase, "%d different results in %d repeats".formatted(results, repeats));
       }
     }
   }

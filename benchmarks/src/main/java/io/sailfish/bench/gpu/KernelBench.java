@@ -72,7 +72,8 @@ public final class KernelBench {
   private static Chain lut(String name, PackedCode code) {
     WeightKind kind =
         new WeightKind(code, ZeroKind.SYMMETRIC, 128, TwoByteFloat.F16, TwoByteFloat.F16);
-    return new Chain(name, kind, LayerSet.LLAMA_8B, new int[] {1, 16, 32, 64, 128, 256});
+    return new Chain(
+        name, kind, LayerSet.LLAMA_8B, new int[] {1, 16, 32, 64, 65, 128, 256, 512, 2048});
   }
 
   private static Chain eightB(

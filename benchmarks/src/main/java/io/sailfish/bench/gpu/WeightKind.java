@@ -53,6 +53,9 @@ record WeightKind(
   static final WeightKind W4_G128 =
       new WeightKind(PackedCode.W4, ZeroKind.SYMMETRIC, 128, TwoByteFloat.F16, TwoByteFloat.F16);
 
+  static final WeightKind LUT4_G128 =
+      new WeightKind(PackedCode.LUT4, ZeroKind.SYMMETRIC, 128, TwoByteFloat.F16, TwoByteFloat.F16);
+
   WeightKind(
       PackedCode code,
       ZeroKind zeroKind,

@@ -14,8 +14,9 @@ import io.sailfish.kernels.Weight;
 import io.sailfish.kernels.WeightSource;
 import io.sailfish.kernels.WeightStreaming;
 import io.sailfish.kernels.format.TwoByteFloat;
-import io.sailfish.kernels.format.packed.PackedCode;
+import io.sailfish.kernels.format.packed.LutTables;
 import io.sailfish.kernels.format.packed.PackedForm;
+import io.sailfish.kernels.format.packed.PackedLayout;
 import io.sailfish.kernels.format.packed.PackedSource;
 import java.util.List;
 import java.util.Optional;
@@ -61,8 +62,8 @@ public final class CudaBackend implements Backend {
   private WeightUpload upload;
   private TokenChoosing choosing;
 
-  /** Whether a weight is packed with a table, which only the kernels of small tiles multiply. */
-  private boolean hasTables;
+  /** Whether a weight gives a row other bits in the tiles of prompts than in small ones. */
+  private boolean tilesDiffer;
 
   private Thread current = Thread.currentThread();
 
@@ -142,8 +143,8 @@ public final class CudaBackend implements Backend {
     return scope;
   }
 
-  boolean hasTables() {
-    return hasTables;
+  boolean tilesDiffer() {
+    return tilesDiffer;
   }
 
   /** Whether what is queued now is recorded for {@link #replay}. */
@@ -268,9 +269,13 @@ public final class CudaBackend implements Backend {
     return upload;
   }
 
-  /** Notes that there is a weight of such codes. */
-  void noteCode(PackedCode code) {
-    hasTables |= code.hasTable();
+  /**
+   * Notes that there is such a weight.
+   *
+   * @param tables null for integer codes
+   */
+  void note(PackedLayout layout, LutTables tables) {
+    tilesDiffer |= !products.takesPromptTiles(layout, activations, tables);
   }
 
   @Override

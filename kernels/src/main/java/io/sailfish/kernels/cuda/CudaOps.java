@@ -40,7 +40,7 @@ final class CudaOps implements Ops {
   }
 
   private int tileRows(int rows) {
-    boolean tall = prompt || rows > LARGEST_DECODE_TILE && !backend.hasTables();
+    boolean tall = prompt || rows > LARGEST_DECODE_TILE && !backend.tilesDiffer();
     return tall ? PrefillGemm.TILE_ROWS : TiledActivations.tileRowsFor(rows);
   }
 

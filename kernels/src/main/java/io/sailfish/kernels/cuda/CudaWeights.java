@@ -59,7 +59,7 @@ final class CudaWeights implements WeightPacker {
     if (packed == null) {
       return home.use(packing.dense(name, parts, gated));
     }
-    backend.noteCode(packed.layout().code());
+    backend.note(packed.layout(), packed.tables());
     return home.use(packing.packed(name, packed, parts, gated));
   }
 
@@ -72,7 +72,7 @@ final class CudaWeights implements WeightPacker {
   public Weight packedWeight(PackedSource source) {
     PackedLayout layout = source.form().layout();
     if (layout != null) {
-      backend.noteCode(layout.code());
+      backend.note(layout, source.form().tables());
     }
     return home.use(packing().copied(source));
   }

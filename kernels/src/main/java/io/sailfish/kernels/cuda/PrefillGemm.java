@@ -9,8 +9,9 @@ import java.util.List;
 import java.util.Locale;
 
 /**
- * Twin of gemm_prefill_sm90.cu: products of many rows on Hopper, 4-bit integer codes. A row's
- * result depends on that row alone, and is bit for bit the one that {@link DecodeGemm} gives.
+ * Twin of gemm_prefill_sm90.cu and gemm_prefill_lut_sm90.cu: products of many rows on Hopper. A
+ * row's result depends on that row alone, and is bit for bit the one that {@link DecodeGemm} gives
+ * where it takes such weights.
  *
  * <p>Activations are tiled in blocks of {@value #TILE_ROWS} rows.
  */
@@ -19,7 +20,6 @@ final class PrefillGemm {
   public static final int TILE_ROWS = 128;
 
   private static final String OPERATOR = "prefill gemm";
-  private static final String MODULE = "gemm_prefill_sm90";
   private static final int COMPUTE_CAPABILITY = 90;
   private static final int THREADS = 384;
   private static final int X_STAGE_BYTES = TILE_ROWS * 128 * Short.BYTES;
@@ -33,6 +33,7 @@ final class PrefillGemm {
   private static final KernelSpec SHAPE =
       KernelSpec.kernel("", "")
           .in("weights")
+          .in("tables")
           .in("x")
           .out("y0")
           .out("y1")
@@ -53,6 +54,7 @@ final class PrefillGemm {
           .i32("zeroKind")
           .i32("scaleBf16")
           .i32("scaleExponent")
+          .i32("numTables")
           .build();
 
   /**
@@ -81,24 +83,43 @@ final class PrefillGemm {
     List<KernelSpec> specs = new ArrayList<>();
     for (TwoByteFloat type : TwoByteFloat.values()) {
       for (int group = 32; group <= 128; group *= 2) {
-        specs.add(spec(type, group, false));
-        specs.add(spec(type, group, true));
+        for (PackedCode code : PackedCode.values()) {
+          if (isBuilt(code, group)) {
+            specs.add(spec(code, type, group, false));
+            specs.add(spec(code, type, group, true));
+          }
+        }
       }
     }
     return specs;
   }
 
-  private static KernelSpec spec(TwoByteFloat type, int group, boolean zeros) {
-    return SHAPE.withEntry(
-        MODULE,
-        "gemm_prefill_w4_%s%s_g%d"
-            .formatted(zeros ? "zeros_" : "", type.name().toLowerCase(Locale.ROOT), group));
+  /** Like the decode kernels, those with tables have no groups of 64. */
+  private static boolean isBuilt(PackedCode code, int group) {
+    return !code.hasTable() || group != 64;
   }
 
-  /** Whether this kernel multiplies such weights on this card; the rest is {@link QuantGemm}'s. */
+  /**
+   * @param variant with integer codes: blocks hold second values; with tables: there is one for the
+   *     whole matrix
+   */
+  private static KernelSpec spec(PackedCode code, TwoByteFloat type, int group, boolean variant) {
+    String kind = code.hasTable() ? "one_" : "zeros_";
+    return SHAPE.withEntry(
+        code.hasTable() ? "gemm_prefill_lut_sm90" : "gemm_prefill_sm90",
+        "gemm_prefill_%s_%s%s_g%d"
+            .formatted(
+                code.name().toLowerCase(Locale.ROOT),
+                variant ? kind : "",
+                type.name().toLowerCase(Locale.ROOT),
+                group));
+  }
+
+  /** Whether these kernels multiply such weights on this card; the rest is {@link QuantGemm}'s. */
   boolean supports(PackedLayout layout, TwoByteFloat activations) {
     return stream.device().properties().computeCapability() == COMPUTE_CAPABILITY
-        && layout.code() == PackedCode.W4
+        && isBuilt(layout.code(), 128 / layout.scaleRowsPerBlock())
+        && !(layout.code().hasTable() && layout.hasZeros())
         && !DecodeGemm.roundsTooMuch(layout, activations);
   }
 
@@ -122,14 +143,19 @@ final class PrefillGemm {
     check(epilogue, x, weight, rows);
     int multiprocessors = stream.device().properties().multiprocessors();
     PrefillPlan plan = plan(layout, rows, multiprocessors);
-    int stages = stages(layout);
+    int stages = stages(layout, weight.tables());
+    int shared = stages * stageBytes(layout) + SUM_BYTES + tableBytes(layout, weight.tables());
     LaunchGeometry geometry =
-        LaunchGeometry.of(plan.blocks(multiprocessors), THREADS)
-            .withShared(stages * stageBytes(layout) + SUM_BYTES);
+        LaunchGeometry.of(plan.blocks(multiprocessors), THREADS).withShared(shared);
     stream.launch(
-        spec(x.type(), 128 / layout.scaleRowsPerBlock(), layout.hasZeros()),
+        spec(
+            layout.code(),
+            x.type(),
+            128 / layout.scaleRowsPerBlock(),
+            layout.hasZeros() || weight.tables() == 1),
         plan.cost() < LONGEST_OVERLAP ? geometry.overlapping() : geometry,
         weight.address(),
+        weight.tablesAddress(),
         x.address(),
         epilogue.address0(),
         epilogue.address1(),
@@ -149,7 +175,8 @@ final class PrefillGemm {
         stages,
         layout.zeroKind().ordinal(),
         layout.scaleType() == TwoByteFloat.BF16 ? 1 : 0,
-        weight.scaleExponent());
+        weight.scaleExponent(),
+        weight.tables());
   }
 
   private void check(GemmEpilogue epilogue, TiledActivations x, DeviceWeight weight, int rows) {
@@ -158,7 +185,7 @@ final class PrefillGemm {
       throw new KernelException(
           OPERATOR,
           "product",
-          "4-bit integer codes on sm_" + COMPUTE_CAPABILITY,
+          "codes that it takes on sm_" + COMPUTE_CAPABILITY,
           "%s, %s activations on sm_%d"
               .formatted(layout, x.type(), stream.device().properties().computeCapability()));
     }
@@ -196,7 +223,13 @@ final class PrefillGemm {
     return layout.blockBytes() + X_STAGE_BYTES;
   }
 
-  static int stages(PackedLayout layout) {
-    return Math.min(MAX_STAGES, (SHARED_BYTES - SUM_BYTES) / stageBytes(layout));
+  static int stages(PackedLayout layout, int tables) {
+    int room = SHARED_BYTES - SUM_BYTES - tableBytes(layout, tables);
+    return Math.min(MAX_STAGES, room / stageBytes(layout));
+  }
+
+  /** All pairs of the values of a matrix's only table, a nibble for either, a copy a bank. */
+  private static int tableBytes(PackedLayout layout, int tables) {
+    return tables == 1 ? ((layout.code().codes() - 1) * 17 + 1) * 32 * Integer.BYTES : 0;
   }
 }

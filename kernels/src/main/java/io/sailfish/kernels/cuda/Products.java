@@ -1,5 +1,9 @@
 package io.sailfish.kernels.cuda;
 
+import io.sailfish.kernels.format.TwoByteFloat;
+import io.sailfish.kernels.format.packed.LutTables;
+import io.sailfish.kernels.format.packed.PackedLayout;
+
 /** y = x · Wᵀ on the card, whatever the weight. */
 final class Products implements AutoCloseable {
   private final CudaStream stream;
@@ -8,6 +12,15 @@ final class Products implements AutoCloseable {
   Products(CudaStream stream) {
     this.stream = stream;
     quant = new QuantGemm(stream);
+  }
+
+  /**
+   * Whether rows have the same bits in tiles of prompts as in smaller ones.
+   *
+   * @param tables null for integer codes
+   */
+  boolean takesPromptTiles(PackedLayout layout, TwoByteFloat activations, LutTables tables) {
+    return quant.takesPromptTiles(layout, activations, tables == null ? 0 : tables.count());
   }
 
   void store(TiledActivations y, TiledActivations x, CudaWeight w, int rows) {

@@ -10,9 +10,9 @@ import io.sailfish.kernels.format.packed.PackedLayout;
  * the launch. A row's result depends on that row alone, bit for bit.
  *
  * <p>Tiles of up to 64 rows go to {@link DecodeGemm}, tiles of 128 to {@link PrefillGemm}: the same
- * bits. What has no kernel of its own goes to {@link PortableGemm}, whatever the number of rows; so
- * do tiles of 128 with weights that have tables, whose smaller tiles {@link DecodeGemm} multiplies:
- * there a row's bits are those of its kind of tile.
+ * bits. What neither takes goes to {@link PortableGemm}, whatever the number of rows. Some weights
+ * with tables are {@link PrefillGemm}'s in tiles of 128 alone (bf16 activations, four bits with
+ * several tables): there a row's bits are those of its kind of tile.
  */
 public final class QuantGemm implements AutoCloseable {
   private static final String OPERATOR = "gemm";
@@ -47,7 +47,7 @@ public final class QuantGemm implements AutoCloseable {
     return stream.device().properties().computeCapability() >= PortableGemm.MIN_COMPUTE_CAPABILITY;
   }
 
-  private boolean hasOwnKernels(PackedLayout layout, TwoByteFloat activations, int tables) {
+  private boolean hasDecodeKernels(PackedLayout layout, TwoByteFloat activations, int tables) {
     return stream.device().properties().computeCapability() == OWN_COMPUTE_CAPABILITY
         && DecodeGemm.supports(layout, activations, tables);
   }
@@ -56,7 +56,7 @@ public final class QuantGemm implements AutoCloseable {
    * Whether a row has the same bits in tiles of {@value PrefillGemm#TILE_ROWS} rows as in others.
    */
   public boolean takesPromptTiles(PackedLayout layout, TwoByteFloat activations, int tables) {
-    return !hasOwnKernels(layout, activations, tables) || prefill.supports(layout, activations);
+    return hasDecodeKernels(layout, activations, tables) == prefill.supports(layout, activations);
   }
 
   /** y[M, N] = x[M, K] · Wᵀ. */
@@ -80,8 +80,11 @@ public final class QuantGemm implements AutoCloseable {
     boolean promptTiles = x.tileRows() == PrefillGemm.TILE_ROWS;
     int tileRows = promptTiles ? PrefillGemm.TILE_ROWS : TiledActivations.tileRowsFor(rows);
     check(epilogue, x, weight, rows, tileRows);
-    boolean own = hasOwnKernels(layout, x.type(), weight.tables());
-    if (!own || promptTiles && !prefill.supports(layout, x.type())) {
+    boolean own =
+        promptTiles
+            ? prefill.supports(layout, x.type())
+            : hasDecodeKernels(layout, x.type(), weight.tables());
+    if (!own) {
       PortableGemm.launch(stream, epilogue, x, weight, rows);
     } else if (promptTiles) {
       prefill.launch(epilogue, x, weight, rows);

@@ -73,9 +73,9 @@ class PrefillPlanTest {
 
   @Test
   void theRingFitsSharedMemory() {
-    assertEquals(4, PrefillGemm.stages(layout(128, 128, 128, ZeroKind.SYMMETRIC)));
-    assertEquals(4, PrefillGemm.stages(layout(128, 128, 128, ZeroKind.ZERO)));
-    assertEquals(3, PrefillGemm.stages(layout(128, 128, 32, ZeroKind.ZERO)));
+    assertEquals(4, PrefillGemm.stages(layout(128, 128, 128, ZeroKind.SYMMETRIC), 0));
+    assertEquals(4, PrefillGemm.stages(layout(128, 128, 128, ZeroKind.ZERO), 0));
+    assertEquals(3, PrefillGemm.stages(layout(128, 128, 32, ZeroKind.ZERO), 0));
   }
 
   @Test
