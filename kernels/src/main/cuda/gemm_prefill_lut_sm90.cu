@@ -1,10 +1,15 @@
 // gemm_prefill_sm90.cu for codes of 4, 3 and 2 bits that name entries of a table: weight = scale * table[code]; same contract, launch and layout rules. zeroKind = 0.
 // tables: [numTables][2^bits] values of the activations' type, numTables = 1 or one for each strip of 64 columns; entries with _one: 1.
 //
-// Maths: the values go to the tensor core as they are and the scale of a group of 128 inputs (or more) goes on its sum in fp32; scales of groups of 32 on the values, rounded
-// once. A row's bits are those of the decode kernels with tables (gemm_lut4_decode_sm90.cu), where there are such: fp16 activations, groups of 128 and 32.
-// Accuracy: relative error 2.1e-4 (fp16), with groups of 32 2.9e-4.
-// shared: 32768 (4 bits), 15360 (3) or 6656 bytes (2) more for entries with _one; stages = as many as fit into 231424 less that
+// Maths: values go to the tensor core as they are, and the scale of a group of 128 inputs (or more) goes on its sum in fp32; scales of groups of 32 go on the values, rounded once. A
+// row's bits are those of the decode kernels with tables where there are such (fp16 activations; 4 bits: one table).
+// Accuracy: relative error 2.2e-4 (groups of 32: 3.6e-4) in fp16, 1.8e-3 (2.9e-3) in bf16.
+// shared: 32768 (4 bits), 15360 (3) or 6656 bytes (2) more for entries with _one; stages = as many as fit into 231424 less that.
+//
+// Measured on an H200 in a chain of a block's four layers (Llama 8B, g128), us a block at 128, 256, 512, 2048 rows: lut4 110.7, 190, 341, 1356; lut3 112, 195, 352, 1380; lut2 108,
+// 186, 343, 1336 (cuBLAS fp16 136, 181, 307, 1286; 4-bit integers 100, 168, 280, 1180). Tried, slower at 128 rows: lookups of 4 bits in registers (137) or half of them (136), of 3 bits
+// (124); a tile's rows in two halves, so that one's products are scaled under the other's (129); a wait that keeps a batch's lookups behind its last wgmma (124); a fence and a batch for each
+// wgmma (116). Warpgroups taking turns: no change.
 #include "gemm/lut_prefill.cuh"
 #include "gemm/prefill.cuh"
 

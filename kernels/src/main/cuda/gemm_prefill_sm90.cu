@@ -4,7 +4,7 @@
 //   `parts` ranges of groups, [p G / parts, (p + 1) G / parts); the sums of the parts are added in order of k. parts depends on K and N alone, so a
 //   row's bits depend neither on M nor on its neighbours, nor on the card, nor on which CTA multiplied what, and are those of the
 //   decode kernels (gemm_w4_decode_sm90.cu); docs/adr/0008 says which rows go where.
-// Operands: weights, x, y0..y2 aligned to 128 bytes. x and y are tiled in blocks of 128 rows, [ceil(M/128)][Kp/8][128][8]; rows beyond M are computed
+// Operands: tables, numTables: null and 0 here (gemm_prefill_lut_sm90.cu has those with tables). weights, x, y0..y2 aligned to 128 bytes. x and y are tiled in blocks of 128 rows, [ceil(M/128)][Kp/8][128][8]; rows beyond M are computed
 //   and hold what x holds there. groups = Kp/128, panels = Np/128, rowBlocks = ceil(M/128). Epilogues: gemm/prefill_epilogue.cuh.
 //   scaleBf16: scales are bf16, else fp16. zeroKind: 0 symmetric, 1 zero point, 2 offset (the `zeros` entries).
 //   scaleExponent (symmetric fp16 entries): the largest e <= 30 with max |scale| * 2^e <= 65504. Columns whose scales all lie below 2^-9 of the

@@ -189,15 +189,6 @@ template <class F, int Q> __device__ __forceinline__ void prefill(const PrefillS
     while (jobs.next(s, job)) {
       for (int part = job.part; part < job.endPart; part++) {
         const int numGroups = s.partStart(part + 1) - s.partStart(part);
-        auto advance = [&] {
-          held = empty + bar;
-          offset += stageBytes, bar += 8;
-          if (bar == endBar) offset = bar = 0, parity ^= 1;
-          barrierWait(full + bar, parity);
-        };
-        auto selectBehind = [&](int g) {
-          if (F::perStrip && g + 1 == numGroups && part + 1 == job.endPart) selectNext(jobs);
-        };
         if constexpr (ON_SUMS) {
 #pragma unroll
           for (int k = 0; k < ROWS / 2; k++) sum[k] = 0.f;

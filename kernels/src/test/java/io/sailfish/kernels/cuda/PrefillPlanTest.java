@@ -79,6 +79,18 @@ class PrefillPlanTest {
   }
 
   @Test
+  void aTableLeavesTheRingLess() {
+    assertEquals(3, PrefillGemm.stages(table(PackedCode.LUT4), 1));
+    assertEquals(4, PrefillGemm.stages(table(PackedCode.LUT4), 2));
+    assertEquals(3, PrefillGemm.stages(table(PackedCode.LUT3), 1));
+    assertEquals(4, PrefillGemm.stages(table(PackedCode.LUT2), 1));
+  }
+
+  private static PackedLayout table(PackedCode code) {
+    return new PackedLayout(code, ZeroKind.SYMMETRIC, 128, 1024, 128, TwoByteFloat.F16);
+  }
+
+  @Test
   void refusesPartsThatWouldNotHoldThePaddedColumns() {
     TiledActivations q = new TiledActivations(TwoByteFloat.F16, 128, 1, 192, 128);
     TiledActivations k = new TiledActivations(TwoByteFloat.F16, 128, 1, 128, 128);
