@@ -130,7 +130,7 @@ final class DecodeGemm {
     int strips = 2 * layout.panels();
     int multiprocessors = stream.device().properties().multiprocessors();
     int parts = PrefillPlan.parts(layout.blocksPerPanel(), layout.panels());
-    boolean placed = weight.tables() == 1 && isPlaced(layout.code(), rows, parts);
+    boolean placed = isPlaced(layout, weight.tables(), rows, parts);
     boolean beside = isBeside(layout.code(), placed, rows);
     boolean bothHalves = beside && DecodeGeometry.takesBothHalves(strips, multiprocessors);
     int turn = bothHalves ? DecodeGeometry.SMALLER_TURN : stream.nextTurn();
@@ -169,11 +169,17 @@ final class DecodeGemm {
     }
   }
 
-  /** Whether the one table of a matrix lies in shared memory, as values of all pairs of codes. */
-  private static boolean isPlaced(PackedCode code, int rows, int parts) {
-    // Where each warpgroup has activations of its own, 3-bit pairs leave too little room for them.
-    boolean crowdsActivationsOut = code == PackedCode.LUT3 && rows == 32 && parts == 4;
-    return code != PackedCode.W4 && rows <= PLACED_ROWS && !crowdsActivationsOut;
+  /**
+   * Whether the one table of a matrix lies in shared memory, as values of all pairs of codes. With
+   * K in four parts each warpgroup has activations of its own, and for 32 rows two slots for them:
+   * 3-bit pairs then gain nothing, and where a block has several scales a slot goes back only once
+   * the next is there, so that such a product would wait for itself for ever.
+   */
+  private static boolean isPlaced(PackedLayout layout, int tables, int rows, int parts) {
+    PackedCode code = layout.code();
+    boolean twoSlots = rows == 32 && parts == 4 && code != PackedCode.LUT4;
+    boolean tooFew = code == PackedCode.LUT3 || layout.scaleRowsPerBlock() > 1;
+    return code.hasTable() && tables == 1 && rows <= PLACED_ROWS && !(twoSlots && tooFew);
   }
 
   /** Whether a block of threads is content with half a multiprocessor. */
