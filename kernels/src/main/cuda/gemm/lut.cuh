@@ -1,6 +1,6 @@
 // Codes that name an entry of a table of 16, 8 or 4 values: NF4, FP4, learned tables, and int3 and int2 as the table 0, 1, 2 ... A step word holds in byte j the two
 // codes of register j of the A fragment (docs/adr/0001), so a byte is an index of pairs.
-//   One table for the matrix: all pairs in shared memory, one copy a bank (lut4 64 KB, lut3 30, lut2 13): a PRMT and a conflict-free load a register; of lut2 a quarter by PRMT alone.
+//   One table for the matrix: all pairs in shared memory, one copy a bank (lut4 64 KB, lut3 30, lut2 13): a PRMT and a conflict-free load a register; of lut2 three eighths by PRMT alone.
 //   lut4 with 64 rows: the same in 32 KB, an address costs two instructions more.
 //   lut3, lut2 with 64 rows or several tables, lut3 with 32 rows and four parts of K (room for x): the table's high and low bytes in registers; PRMT takes the codes as its selectors, two for four values.
 // Values go to the tensor core as they are; a block with one scale has it on its sums, in fp32.
@@ -148,9 +148,9 @@ template <int BITS, class C, class T> struct SmallTable : TableScale<T> {
   struct Early {
     uint32_t pair[EARLY];
   };
-  // So many of the eight steps of a block take their values from registers, for 32 loads a block keep shared memory busy (16 rows: 43.1 -> 42.3 us a block). Eight values take
+  // So many of the eight steps of a block take their values from registers, for 32 loads a block keep shared memory busy (16 rows: 43.1 -> 41.8 us a block). Eight values take
   // two registers more, and gain nothing.
-  static constexpr int PERMUTED = BITS == 2 ? 2 : 0;
+  static constexpr int PERMUTED = BITS == 2 ? 3 : 0;
   PermuteTable<BITS, C, T> permute;
   uint32_t entry;
   __device__ __forceinline__ SmallTable(const void* tables, int numTables, uint32_t sharedBase, int lane)
