@@ -31,12 +31,13 @@ template <class F, int Q> struct Stage {
 struct DecodeBarriers {
   uint64_t full[MAX_STAGES], empty[MAX_STAGES];  // weights
   uint64_t xFull[MAX_X_SLOTS], xEmpty[MAX_X_SLOTS];
-  uint64_t unheard;  // nobody waits for it
+  uint64_t unheard;  // nobody waits for it, and no number of arrivals ends a phase of it: synccheck reports phases that nobody waited for
   uint64_t sums, sumsFree;  // sums of the team are here; they have been taken everywhere
   // Of the barrier at place i: consumers release by warps.
-  static constexpr int BARRIERS = 2 * (MAX_STAGES + MAX_X_SLOTS) + 3;
+  static constexpr int BARRIERS = 2 * (MAX_STAGES + MAX_X_SLOTS) + 3, UNHEARD = BARRIERS - 3, MOST_ARRIVALS = (1 << 20) - 1;
   static __device__ __forceinline__ int arrivals(int i, int partsLog) {
     if (i == BARRIERS - 1) return 1 << partsLog;
+    if (i == UNHEARD) return MOST_ARRIVALS;
     const bool releasesX = i >= 2 * MAX_STAGES + MAX_X_SLOTS && i < 2 * (MAX_STAGES + MAX_X_SLOTS), releases = i >= MAX_STAGES && i < 2 * MAX_STAGES;
     return releases ? 4 : !releasesX ? 1 : partsLog < 2 ? 4 * CONSUMERS : 4;
   }

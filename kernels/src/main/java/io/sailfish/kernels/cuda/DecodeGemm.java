@@ -175,7 +175,7 @@ final class DecodeGemm {
    * 3-bit pairs then gain nothing, and where a block has several scales a slot goes back only once
    * the next is there, so that such a product would wait for itself for ever.
    */
-  private static boolean isPlaced(PackedLayout layout, int tables, int rows, int parts) {
+  static boolean isPlaced(PackedLayout layout, int tables, int rows, int parts) {
     PackedCode code = layout.code();
     boolean twoSlots = rows == 32 && parts == 4 && code != PackedCode.LUT4;
     boolean tooFew = code == PackedCode.LUT3 || layout.scaleRowsPerBlock() > 1;
@@ -183,14 +183,14 @@ final class DecodeGemm {
   }
 
   /** Whether a block of threads is content with half a multiprocessor. */
-  private static boolean isBeside(PackedCode code, boolean placed, int rows) {
+  static boolean isBeside(PackedCode code, boolean placed, int rows) {
     if (placed) {
       return code != PackedCode.LUT4; // the table of all pairs of 4-bit codes takes more than that
     }
     return rows <= (code == PackedCode.LUT3 ? BESIDE_ROWS_OF_LUT3 : BESIDE_ROWS);
   }
 
-  private static DecodeGeometry geometry(
+  static DecodeGeometry geometry(
       PackedLayout layout, int rows, boolean placed, boolean beside, int turn) {
     if (placed) {
       return beside

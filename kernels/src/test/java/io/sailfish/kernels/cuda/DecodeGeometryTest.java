@@ -4,6 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.sailfish.kernels.format.TwoByteFloat;
+import io.sailfish.kernels.format.packed.PackedCode;
+import io.sailfish.kernels.format.packed.PackedLayout;
+import io.sailfish.kernels.format.packed.ZeroKind;
 import org.junit.jupiter.api.Test;
 
 class DecodeGeometryTest {
@@ -87,6 +91,40 @@ class DecodeGeometryTest {
         }
       }
     }
+  }
+
+  @Test
+  void leavesEveryProductASlotToWaitForWhileItHoldsOthers() {
+    for (PackedCode code : PackedCode.values()) {
+      for (int group = 32; group <= 128; group *= 2) {
+        PackedLayout layout =
+            new PackedLayout(code, ZeroKind.SYMMETRIC, 384, 2944, group, TwoByteFloat.F16);
+        for (int rows = 8; rows <= 64; rows *= 2) {
+          for (int parts = 1; parts <= 4; parts *= 2) {
+            assertNeverWaitsForItself(layout, 1, rows, parts);
+            assertNeverWaitsForItself(layout, 24, rows, parts);
+          }
+        }
+      }
+    }
+  }
+
+  private static void assertNeverWaitsForItself(
+      PackedLayout layout, int tables, int rows, int parts) {
+    boolean placed = DecodeGemm.isPlaced(layout, tables, rows, parts);
+    boolean beside = DecodeGemm.isBeside(layout.code(), placed, rows);
+    DecodeGeometry geometry = DecodeGemm.geometry(layout, rows, placed, beside, 0);
+    // As in gemm/decode.cuh: a slot holds two groups beside another block of up to 16 rows, and of
+    // K in four parts each warpgroup has its own.
+    boolean pairs = beside && rows <= 16;
+    int slots = geometry.xSlots() / (pairs ? 2 : 1) / (parts == 4 ? 2 : 1);
+    // A slot goes back only once the next but one is there, but where scales go on the sums, in
+    // the middle of a pair, and with 64 rows.
+    boolean early =
+        pairs || rows == 64 || layout.code().hasTable() && layout.scaleRowsPerBlock() == 1;
+    assertTrue(
+        slots >= (early ? 2 : 3),
+        () -> "%s, %d tables, %d rows, %d parts: %d".formatted(layout, tables, rows, parts, slots));
   }
 
   private static void assertHasDepth(DecodeGeometry geometry) {
