@@ -2,6 +2,10 @@ package io.sailfish.kernels.cuda;
 
 import com.sun.jna.Native;
 import com.sun.jna.NativeLibrary;
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import jcuda.driver.CUresult;
 import jcuda.driver.JCudaDriver;
 
@@ -56,14 +60,31 @@ final class CudaDriver {
       return no("no NVIDIA driver of CUDA 11.8 or later: " + LIBRARY + " is missing or too old");
     }
     try {
+      loadJCuda();
       return count();
     } catch (LinkageError e) {
       return no("JCuda's native library does not load: " + e.getMessage());
+    } catch (IOException e) {
+      return no("JCuda's native library cannot be unpacked, see java.io.tmpdir: " + e);
+    }
+  }
+
+  /**
+   * JCuda unpacks its library to one place for all processes of a host and loads what it finds
+   * there, half written or not: executors that start at the same time would die of it. So they take
+   * turns.
+   */
+  private static void loadJCuda() throws IOException {
+    String name = "sailfish-jcuda-%s.lock".formatted(System.getProperty("user.name"));
+    Path lock = Path.of(System.getProperty("java.io.tmpdir"), name);
+    try (FileChannel channel =
+        FileChannel.open(lock, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
+      channel.lock(); // until the channel is closed
+      JCudaDriver.setExceptionsEnabled(false);
     }
   }
 
   private static CudaAvailability count() {
-    JCudaDriver.setExceptionsEnabled(false);
     CardAddress.beforeDriver(wanted);
     int code = JCudaDriver.cuInit(0);
     if (code != CUresult.CUDA_SUCCESS) {

@@ -10,8 +10,14 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.sailfish.kernels.DeviceMemoryException;
 import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 class CudaDeviceTest {
   @Test
@@ -66,6 +72,45 @@ class CudaDeviceTest {
       assertThrows(
           DeviceMemoryException.class, () -> device.memory().allocate(total + 1, "too much"));
       assertFalse(device.lost());
+    }
+  }
+
+  /** JCuda unpacks its library to one place for all processes; a fresh folder makes them meet. */
+  @Test
+  @Tag("gpu")
+  void processesOfAHostMayStartAtTheSameTime(@TempDir Path folder) throws Exception {
+    CudaAvailability availability = CudaDevice.availability();
+    assumeTrue(availability.available(), availability.reason());
+    List<Process> processes = new ArrayList<>();
+    try {
+      for (int i = 0; i < 8; i++) {
+        Path log = folder.resolve("log" + i);
+        processes.add(
+            new ProcessBuilder(
+                    Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                    "-Djava.io.tmpdir=" + folder,
+                    "-cp",
+                    System.getProperty("java.class.path"),
+                    Starting.class.getName())
+                .redirectErrorStream(true)
+                .redirectOutput(log.toFile())
+                .start());
+      }
+      for (int i = 0; i < processes.size(); i++) {
+        assertTrue(processes.get(i).waitFor(60, TimeUnit.SECONDS), "process " + i + " hangs");
+        assertEquals(0, processes.get(i).exitValue(), Files.readString(folder.resolve("log" + i)));
+      }
+    } finally {
+      processes.forEach(Process::destroyForcibly);
+    }
+  }
+
+  /** A process that asks for the driver and ends. */
+  static final class Starting {
+    public static void main(String[] args) {
+      CudaAvailability availability = CudaDevice.availability();
+      System.out.println(availability.reason());
+      System.exit(availability.available() ? 0 : 1);
     }
   }
 }

@@ -200,7 +200,8 @@ class LlamaGoldenTest {
 
   /** Plans that compute the logits of all positions: the first token, then the rest in pieces. */
   private static List<BatchPlan> everyRow(int[] tokens) {
-    int[] rest = Arrays.copyOfRange(tokens, 1, tokens.length);
+    // One token more than is looked at: each row scores the token behind it.
+    int[] rest = Arrays.copyOfRange(tokens, 1, tokens.length + 1);
     Sequence sequence = new Sequence(new int[] {tokens[0]}, List.of(rest));
     BlockPool pool = new BlockPool(64, LlamaEngine.BLOCK_TOKENS, false);
     while (sequence.numBlocks() * pool.blockTokens() < tokens.length) {
@@ -210,8 +211,8 @@ class LlamaGoldenTest {
     BatchPlanBuilder first = new BatchPlanBuilder(pool.blockTokens());
     first.add(sequence, 1);
     plans.add(first.build());
-    for (int offset = 0; offset < rest.length; offset += 19) {
-      int rows = Math.min(19, rest.length - offset);
+    for (int offset = 0; offset < tokens.length - 1; offset += 19) {
+      int rows = Math.min(19, tokens.length - 1 - offset);
       BatchPlanBuilder step = new BatchPlanBuilder(pool.blockTokens());
       int[] blocks = step.blockTable(sequence, 1 + offset + rows);
       step.addContinuation(sequence, 0, offset, rows, blocks);
