@@ -2,10 +2,9 @@ package io.sailfish.kernels.cuda;
 
 import com.sun.jna.Native;
 import com.sun.jna.NativeLibrary;
-import java.io.IOException;
-import java.nio.channels.FileChannel;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
+import java.time.Duration;
+import java.util.concurrent.TimeoutException;
 import jcuda.driver.CUresult;
 import jcuda.driver.JCudaDriver;
 
@@ -15,6 +14,9 @@ import jcuda.driver.JCudaDriver;
  */
 final class CudaDriver {
   private static final String LIBRARY = "libcuda.so.1";
+
+  /** A megabyte takes a moment; who keeps the lock longer hangs. */
+  private static final Duration LONGEST_UNPACKING = Duration.ofSeconds(60);
 
   /** What the probe, which runs once, tells the driver beforehand. */
   private static volatile String wanted;
@@ -64,24 +66,25 @@ final class CudaDriver {
       return count();
     } catch (LinkageError e) {
       return no("JCuda's native library does not load: " + e.getMessage());
-    } catch (IOException e) {
-      return no("JCuda's native library cannot be unpacked, see java.io.tmpdir: " + e);
+    } catch (TimeoutException e) {
+      return no("JCuda's native library cannot be unpacked: " + e.getMessage());
     }
   }
 
   /**
    * JCuda unpacks its library to one place for all processes of a host and loads what it finds
-   * there, half written or not: executors that start at the same time would die of it. So they take
-   * turns.
+   * there, half written or not: executors that start at the same time would die of it. So those of
+   * a user take turns.
    */
-  private static void loadJCuda() throws IOException {
-    String name = "sailfish-jcuda-%s.lock".formatted(System.getProperty("user.name"));
-    Path lock = Path.of(System.getProperty("java.io.tmpdir"), name);
-    try (FileChannel channel =
-        FileChannel.open(lock, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
-      channel.lock(); // until the channel is closed
-      JCudaDriver.setExceptionsEnabled(false);
-    }
+  private static void loadJCuda() throws TimeoutException {
+    Path lock = unpackLock(System.getProperty("java.io.tmpdir"), System.getProperty("user.name"));
+    HostTurns.take(lock, LONGEST_UNPACKING, () -> JCudaDriver.setExceptionsEnabled(false));
+  }
+
+  /** A file for each user, as one may not open another's for writing. */
+  static Path unpackLock(String folder, String user) {
+    String name = user.replaceAll("[^A-Za-z0-9._-]", "_");
+    return Path.of(folder, "sailfish-jcuda-%s.lock".formatted(name));
   }
 
   private static CudaAvailability count() {
