@@ -3,7 +3,7 @@
 #   benchmarks/spark.sh SparkBench MODEL [PROMPTS] [REPETITIONS]
 #   benchmarks/spark.sh SparkDeterminismBench MODEL [ROWS]
 #   benchmarks/spark.sh QuantizeScalingBench MODEL TEXT [LAYERS] [SEQUENCES]
-#   benchmarks/spark.sh GpuClusterBench MODEL [ROWS] [REPETITIONS] [CARDS]
+#   benchmarks/spark.sh GpuClusterBench MODEL [ROWS] [REPETITIONS] [CARDS] [SETTING=VALUE ...]
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -13,7 +13,7 @@ case $program in
     SparkBench) arguments=("$model" "${3:-2000}" "${4:-1}" benchmarks/results) ;;
     SparkDeterminismBench) arguments=("$model" "${3:-40}" benchmarks/results) ;;
     QuantizeScalingBench) arguments=("$model" "$3" "${4:-5}" "${5:-128}" benchmarks/results) ;;
-    GpuClusterBench) arguments=("$model" "${3:-3072}" "${4:-2}" "${5:-2}" benchmarks/results "$(git rev-parse --short HEAD)") ;;
+    GpuClusterBench) arguments=("$model" "${3:-3072}" "${4:-2}" "${5:-2}" benchmarks/results "$(git rev-parse --short HEAD)" "${@:6}") ;;
     *) echo "no such benchmark: $program" >&2; exit 2 ;;
 esac
 

@@ -7,11 +7,12 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Random;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.apache.spark.TaskContext;
 import org.apache.spark.api.java.function.MapPartitionsFunction;
 import org.apache.spark.resource.ResourceInformation;
@@ -116,8 +117,8 @@ public final class GpuClusterBench {
         RunFacts.date(),
         commit,
         RunFacts.cards(),
-        "java io.sailfish.bench.GpuClusterBench MODEL %d %d %d RESULTS COMMIT, with a model of"
-                .formatted(rows, repetitions, cards)
+        "benchmarks/spark.sh GpuClusterBench MODEL %d %d %d%s, with a model of"
+                .formatted(rows, repetitions, cards, settingsLine())
             + " io.sailfish.bench.gpu.RandomGguf",
         figures,
         List.of(
@@ -131,6 +132,10 @@ public final class GpuClusterBench {
                     .formatted(PROMPT_CHARS, TOKENS, PARTITIONS, CORES, differing, compared),
                 List.of("executors", "rows", "seconds", "rows/s", "differing rows"),
                 table)));
+  }
+
+  private String settingsLine() {
+    return settings.entrySet().stream().map(e -> " " + e).collect(Collectors.joining());
   }
 
   /** Of two the smaller one. */
@@ -168,7 +173,9 @@ public final class GpuClusterBench {
     List<String> prompts = prompts(total, round);
     double seconds = job(spark, executors, prompts);
     long before = differing;
-    for (Row row : spark.read().parquet(folder.resolve("out").toString()).collectAsList()) {
+    List<Row> answered = spark.read().parquet(folder.resolve("out").toString()).collectAsList();
+    requireEach(prompts, answered.stream().filter(r -> !r.isNullAt(1)).map(r -> r.getString(0)));
+    for (Row row : answered) {
       String answer = row.getString(1);
       String known = answers.putIfAbsent(row.getString(0), answer);
       if (known != null) {
@@ -184,10 +191,6 @@ public final class GpuClusterBench {
             answer);
       }
     }
-    if (!answers.keySet().containsAll(prompts)
-        || answers.values().stream().anyMatch(Objects::isNull)) {
-      throw new IllegalStateException("rows were lost");
-    }
     table.add(
         List.of(
             Integer.toString(executors),
@@ -197,6 +200,19 @@ public final class GpuClusterBench {
             Long.toString(differing - before)));
     System.out.println(table.get(table.size() - 1));
     return total / seconds;
+  }
+
+  /** Refuses a job whose answers, which other jobs may have given too, are not one for each row. */
+  static void requireEach(List<String> prompts, Stream<String> answered) {
+    List<String> found = answered.sorted().toList();
+    if (!found.equals(prompts.stream().sorted().toList())) {
+      throw new IllegalStateException(
+          "%d rows have %d answers, to %d of them"
+              .formatted(
+                  prompts.size(),
+                  found.size(),
+                  prompts.stream().filter(Set.copyOf(found)::contains).count()));
+    }
   }
 
   /** Seconds from Parquet to Parquet. */

@@ -47,7 +47,7 @@ public final class PackBench {
     if (args.length != 2) {
       throw new IllegalArgumentException("PackBench q4_0|u4 RESULTS_FOLDER");
     }
-    QuantFormat format = args[0].equals("u4") ? QuantFormat.U4 : QuantFormat.Q4_0;
+    QuantFormat format = format(args[0]);
     List<String> row = new PackBench().measure(format);
     System.out.println(
         BenchmarkResult.here(
@@ -75,6 +75,14 @@ public final class PackBench {
                             "in packed layers"),
                         List.of(row))))
             .write(Path.of(args[1])));
+  }
+
+  static QuantFormat format(String id) {
+    return switch (id) {
+      case "q4_0" -> QuantFormat.Q4_0;
+      case "u4" -> QuantFormat.U4;
+      default -> throw new IllegalArgumentException("expected q4_0 or u4, got " + id);
+    };
   }
 
   /** Where a model's rows come from. */

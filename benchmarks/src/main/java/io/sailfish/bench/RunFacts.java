@@ -7,7 +7,10 @@ import java.nio.file.Path;
 import java.time.LocalDateTime;
 import java.time.ZoneOffset;
 import java.time.temporal.ChronoUnit;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
 
 /** Where, when and on what a benchmark ran. */
 public final class RunFacts {
@@ -22,21 +25,44 @@ public final class RunFacts {
     return new String(git.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
   }
 
-  /** This machine's cards with their driver, as nvidia-smi names them, and its processors. */
-  public static String cards() throws IOException {
-    Process smi =
-        new ProcessBuilder("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
-            .start();
-    List<String> cards =
-        new String(smi.getInputStream().readAllBytes(), StandardCharsets.UTF_8).lines().toList();
-    if (cards.isEmpty()) {
-      throw new IOException("nvidia-smi names no card");
+  /**
+   * This machine's cards with their driver, as nvidia-smi names them, and its processors. Where it
+   * names none, that is said: a run on a card that is over is worth keeping.
+   */
+  public static String cards() {
+    return cards("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader");
+  }
+
+  static String cards(String... smi) {
+    List<String> cards = List.of();
+    try {
+      Process process =
+          new ProcessBuilder(smi).redirectError(ProcessBuilder.Redirect.DISCARD).start();
+      byte[] output = process.getInputStream().readAllBytes();
+      if (process.onExit().join().exitValue() == 0) { // else it tells of its failure there
+        cards = new String(output, StandardCharsets.UTF_8).lines().toList();
+      }
+    } catch (IOException e) {
+      System.err.println("the result will not name its card: " + e.getMessage());
     }
-    return "%s%s, %d processors"
-        .formatted(
-            cards.size() == 1 ? "" : cards.size() + " x ",
-            cards.get(0).replace(", ", ", driver "),
-            Runtime.getRuntime().availableProcessors());
+    return cards(cards, Runtime.getRuntime().availableProcessors());
+  }
+
+  /**
+   * @param cards name and driver of each, with a comma between
+   */
+  static String cards(List<String> cards, int processors) {
+    Map<String, Long> kinds =
+        cards.stream()
+            .map(card -> card.replace(", ", ", driver "))
+            .collect(
+                Collectors.groupingBy(card -> card, LinkedHashMap::new, Collectors.counting()));
+    String names =
+        kinds.entrySet().stream()
+            .map(kind -> (kind.getValue() == 1 ? "" : kind.getValue() + " x ") + kind.getKey())
+            .collect(Collectors.joining(" and "));
+    return "%s, %d processors"
+        .formatted(names.isEmpty() ? "cards that nvidia-smi does not name" : names, processors);
   }
 
   public static String machine() throws IOException {

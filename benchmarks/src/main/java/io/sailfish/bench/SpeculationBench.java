@@ -84,11 +84,11 @@ public final class SpeculationBench {
     Path model = Path.of(args[0]);
     try (LoadedEngine auto = LoadedEngine.load(model, config.withSpeculation("auto"));
         LoadedEngine off = LoadedEngine.load(model, config.withSpeculation("off"))) {
-      new SpeculationBench(auto, off).run(Path.of(args[1]));
+      new SpeculationBench(auto, off).run(Path.of(args[1]), args.length > 2 ? " " + args[2] : "");
     }
   }
 
-  private void run(Path folder) throws IOException {
+  private void run(Path folder, String threads) throws IOException {
     SamplingParams greedy = SamplingParams.greedy(TOKENS);
     List<GenerationRequest> warmUp = requests(8, Answers.COPIED, greedy);
     auto.run(warmUp);
@@ -101,7 +101,7 @@ public final class SpeculationBench {
     System.out.println(
         BenchmarkResult.here(
                 "speculation",
-                "benchmarks/run.sh SpeculationBench MODEL.gguf benchmarks/results",
+                "benchmarks/run.sh SpeculationBench MODEL.gguf benchmarks/results" + threads,
                 List.of(),
                 List.of(table()))
             .write(folder));

@@ -6,8 +6,6 @@ import io.sailfish.kernels.cuda.CudaAvailability;
 import io.sailfish.kernels.cuda.CudaDevice;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.time.LocalDateTime;
-import java.time.temporal.ChronoUnit;
 import java.util.List;
 
 /**
@@ -48,7 +46,7 @@ record CardProgram(Class<?> program, String benchmark, Options options) {
       throws IOException {
     return new BenchmarkResult(
             benchmark,
-            LocalDateTime.now().truncatedTo(ChronoUnit.MINUTES).toString(),
+            RunFacts.date(),
             options.text("commit", "unknown"),
             machine,
             "java -cp 'lib/*' " + program.getName() + " " + options.line(),

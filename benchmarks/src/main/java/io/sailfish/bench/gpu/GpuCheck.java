@@ -69,6 +69,9 @@ public final class GpuCheck {
       }
       checkCase(cases.get(i));
     }
+    if (checked == 0) {
+      failures.add("no case was checked: look at --only, --from and --seconds");
+    }
     repeats();
   }
 
@@ -201,7 +204,9 @@ public final class GpuCheck {
                     null)));
     figures.add(
         new BenchmarkResult.Figure("gemm.invariance.differing_values", differingValues, null));
-    new CardProgram(GpuCheck.class, "gpu-check", options).write(figures, null);
+    if (checked > 0) {
+      new CardProgram(GpuCheck.class, "gpu-check", options).write(figures, null);
+    }
     failures.forEach(failure -> System.out.println("FAILED " + failure));
     System.out.printf(
         "%d cases checked, %d failures, %d differing values, worst errors %s%n",
