@@ -2,7 +2,7 @@
 // codes of register j of the A fragment (docs/adr/0001), so a byte is an index of pairs.
 //   One table for the matrix: all pairs in shared memory, one copy a bank (lut4 64 KB, lut3 30, lut2 13): a PRMT and a conflict-free load a register; of lut2 three eighths by PRMT alone.
 //   lut4 with 64 rows: the same in 32 KB, an address costs two instructions more.
-//   lut3, lut2 with 64 rows or several tables, lut3 with 32 rows and four parts of K (room for x): the table's high and low bytes in registers; PRMT takes the codes as its selectors, two for four values.
+//   lut3, lut2 with 64 rows or several tables, with 32 rows and four parts of K (room for x) lut3 and of lut2 groups of 32: the table's high and low bytes in registers; PRMT takes the codes as its selectors, two for four values.
 // Values go to the tensor core as they are; a block with one scale has it on its sums, in fp32.
 #pragma once
 #include "weights.cuh"
