@@ -14,6 +14,9 @@ public final class TokenWeight {
   /** The weight of the largest logit. */
   public static final long ONE = 1L << 39;
 
+  /** Largest vocabulary whose ranks and sums the words of a card's kernels hold. */
+  public static final int MOST_TOKENS = 1 << 18;
+
   /** Base-2 logarithms are not looked at below this, where the weight is 0. */
   private static final float LOWEST = -44f;
 

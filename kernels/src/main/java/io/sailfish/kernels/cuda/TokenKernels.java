@@ -1,5 +1,6 @@
 package io.sailfish.kernels.cuda;
 
+import io.sailfish.kernels.choice.TokenWeight;
 import java.util.List;
 
 /** Twins of choose.cu and choose_tokens_sm90.cu; shapes have been checked by their callers. */
@@ -15,9 +16,6 @@ final class TokenKernels {
 
   /** Blocks of a cluster, which has a row; the kernels fix it themselves. */
   private static final int CLUSTER = 8;
-
-  /** Tokens whose ranks and sums the kernels' words hold. */
-  private static final int MOST_TOKENS = 1 << 18;
 
   private static final KernelSpec ARGMAX =
       KernelSpec.kernel("choose", "argmax_f32")
@@ -167,7 +165,7 @@ final class TokenKernels {
   /** Logits that a block of the cluster holds. */
   private static int chunk(String op, Logits logits) {
     Arguments.aligned(op, "logits", logits.address(), 16);
-    Arguments.inRange(op, "vocabulary", 1, MOST_TOKENS, logits.vocabulary());
+    Arguments.inRange(op, "vocabulary", 1, TokenWeight.MOST_TOKENS, logits.vocabulary());
     return (logits.vocabulary() + 4 * CLUSTER - 1) / (4 * CLUSTER) * 4;
   }
 

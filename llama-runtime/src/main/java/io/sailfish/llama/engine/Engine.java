@@ -85,7 +85,8 @@ public final class Engine implements AutoCloseable {
     this.scheduler = new Scheduler(config.limits(), pool);
     this.speculation = new Speculation(config, Speculation.Steps.of(executor));
     this.requestLimits =
-        new RequestLimits(config.name(), config.contextTokens(), executor.vocabulary());
+        new RequestLimits(
+            config.name(), config.contextTokens(), executor.vocabulary(), executor.mostWeighed());
     this.outputs = new StepOutputs(config, executor, counters, rows, new EndsOfRows());
     this.answers =
         Executors.newSingleThreadExecutor(

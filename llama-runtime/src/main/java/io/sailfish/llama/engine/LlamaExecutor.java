@@ -7,6 +7,7 @@ import io.sailfish.kernels.KvCache;
 import io.sailfish.kernels.StepInputs;
 import io.sailfish.kernels.Tensor;
 import io.sailfish.kernels.WeightStreaming;
+import io.sailfish.kernels.choice.TokenWeight;
 import io.sailfish.llama.model.LlamaModel;
 import io.sailfish.llama.model.LlamaWeights;
 import io.sailfish.llama.model.ModelConfig;
@@ -79,6 +80,11 @@ final class LlamaExecutor implements StepExecutor {
   @Override
   public int vocabulary() {
     return model.vocabulary();
+  }
+
+  @Override
+  public int mostWeighed() {
+    return backend.separatesPrompts() ? TokenWeight.MOST_TOKENS : Integer.MAX_VALUE;
   }
 
   @Override

@@ -6,8 +6,9 @@ package io.sailfish.llama.engine;
  * @param model its name, for messages
  * @param context longest sequence in tokens
  * @param vocabulary number of token ids
+ * @param mostWeighed see {@link StepExecutor#mostWeighed}
  */
-record RequestLimits(String model, int context, int vocabulary) {
+record RequestLimits(String model, int context, int vocabulary, int mostWeighed) {
   /** Why the request can never run, with the numbers; null when it can. */
   String refusal(GenerationRequest request) {
     int prompt = request.prompt().length;
@@ -17,6 +18,10 @@ record RequestLimits(String model, int context, int vocabulary) {
     if (prompt > context) {
       return "the prompt has %d tokens, the context of %s holds %d"
           .formatted(prompt, model, context);
+    }
+    if (vocabulary > mostWeighed && isWeighed(request)) {
+      return "%s has a vocabulary of %d tokens; this device samples, penalizes and scores among at most %d: ask for temperature 0 and repetition_penalty 1, or run on a CPU"
+          .formatted(model, vocabulary, mostWeighed);
     }
     String range = outOfRange(request.prompt());
     for (int[] continuation : request.continuations()) {
@@ -31,6 +36,11 @@ record RequestLimits(String model, int context, int vocabulary) {
       range = range == null ? outOfRange(continuation) : range;
     }
     return range;
+  }
+
+  /** Whether it takes more than the largest logit of each row. */
+  private static boolean isWeighed(GenerationRequest request) {
+    return !request.continuations().isEmpty() || !request.params().choice(request.prompt()).plain();
   }
 
   private String outOfRange(int[] tokens) {

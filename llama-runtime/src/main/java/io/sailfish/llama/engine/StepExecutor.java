@@ -8,6 +8,11 @@ interface StepExecutor extends AutoCloseable {
   /** Logits a row, that is tokens in the vocabulary. */
   int vocabulary();
 
+  /** Tokens of the largest vocabulary that it samples from, penalizes or scores. */
+  default int mostWeighed() {
+    return Integer.MAX_VALUE;
+  }
+
   /** Whether rows of prompts and of answers are computed by different operators. */
   default boolean separatesPrompts() {
     return false;

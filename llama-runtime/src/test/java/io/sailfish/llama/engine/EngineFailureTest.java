@@ -183,6 +183,26 @@ class EngineFailureTest {
     }
   }
 
+  /** A card counts the weights of so many tokens only; a step that tried would fail its rows. */
+  @Test
+  void vocabulariesThatADeviceCannotWeighAreRefusedWhereWeightsAreNeeded() {
+    FakeModel model = new FakeModel(64, BLOCK);
+    model.mostWeighed = FakeModel.VOCABULARY - 1;
+    int[] prompt = {1, 2};
+    SamplingParams samples = new SamplingParams(6, 1f, 0, 1f, 0f, 1f, 7, List.of());
+    SamplingParams penalizes = new SamplingParams(6, 0f, 0, 1f, 0f, 1.1f, 7, List.of());
+    try (Engine engine = engine(model, 4, 64, true)) {
+      assertRefused(engine, request(prompt, samples), "61 tokens");
+      assertRefused(engine, request(prompt, penalizes), "at most 60");
+      assertRefused(engine, GenerationRequest.score(prompt, List.of(new int[] {3})), "at most 60");
+      check(request(prompt, greedy()), engine.submit(request(prompt, greedy())).join(), "greedy");
+    }
+    model.mostWeighed = FakeModel.VOCABULARY;
+    try (Engine engine = engine(model, 4, 64, true)) {
+      check(request(prompt, samples), engine.submit(request(prompt, samples)).join(), "sampled");
+    }
+  }
+
   @Test
   void closeWaitsForAnswersThatAreBeingMade() throws Exception {
     CountDownLatch decoding = new CountDownLatch(1);

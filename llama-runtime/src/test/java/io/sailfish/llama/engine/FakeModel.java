@@ -37,6 +37,7 @@ final class FakeModel implements StepExecutor {
   int poison = NOTHING;
 
   float largestActivation = Float.MAX_VALUE;
+  int mostWeighed = Integer.MAX_VALUE;
 
   FakeModel(int numBlocks, int blockTokens) {
     this.blockTokens = blockTokens;
@@ -78,6 +79,11 @@ final class FakeModel implements StepExecutor {
   @Override
   public int vocabulary() {
     return VOCABULARY;
+  }
+
+  @Override
+  public int mostWeighed() {
+    return mostWeighed;
   }
 
   @Override
