@@ -191,6 +191,7 @@ public final class Engine implements AutoCloseable {
 
   private void takeCommands() throws InterruptedException {
     if (rows.isEmpty()) {
+      settled(); // what was queued behind the last row's end, or its time would be the next one's
       long start = System.nanoTime();
       Runnable first = commands.take();
       turnNanos = System.nanoTime();

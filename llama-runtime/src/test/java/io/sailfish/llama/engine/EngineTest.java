@@ -100,6 +100,30 @@ class EngineTest {
     }
   }
 
+  /** The step that was queued before anybody knew that the last row had ended. */
+  @Test
+  void noStepIsLeftUnderWayWhileNobodyAsks() throws InterruptedException {
+    FakeModel device = new FakeModel(64, BLOCK);
+    SamplingParams params = SamplingParams.greedy(30);
+    GenerationRequest stops =
+        IntStream.range(1, FakeModel.VOCABULARY)
+            .mapToObj(i -> new int[] {i, 6})
+            .filter(prompt -> expected(prompt, params).length < 30)
+            .map(prompt -> request(prompt, params))
+            .findFirst()
+            .orElseThrow();
+    try (Engine engine = engine(new AheadModel(device, Set.of(STOP)), 3, 64, true)) {
+      check(stops, engine.submit(stops).join(), "ends by a stop token");
+      int queued = expected(stops.prompt(), params).length + 2;
+      long deadline = System.nanoTime() + 10_000_000_000L;
+      while (engine.metrics().steps() < queued && System.nanoTime() < deadline) {
+        Thread.sleep(1);
+      }
+      assertEquals(queued, engine.metrics().steps());
+      assertEquals(queued, device.steps);
+    }
+  }
+
   private static void randomWorkloads(Function<FakeModel, StepExecutor> device) {
     for (int seed = 0; seed < 1000; seed++) {
       Random random = new Random(seed);
