@@ -1,10 +1,10 @@
 package io.sailfish.llama.engine;
 
 /**
- * What guessing has gained and lost, in time of the device. Steps without a gain add a small share
- * of their time; what looking for guesses took, what a step with drafts took longer, and what
- * waiting for tokens cost are drawn from it. Nothing is tried that might cost more than there is,
- * so whatever texts, times and estimates are like, all steps together take at most that share
+ * What guessing has gained and lost, in time of the device. Each step adds a small share of what it
+ * takes without drafts; what looking for guesses took, what a step with drafts took longer, and
+ * what waiting for tokens cost are drawn from it. Nothing is tried that might cost more than there
+ * is, so whatever texts, times and estimates are like, all steps together take at most that share
  * longer than without drafts, and a few steps: mistakes end drafts for as long as they cost.
  *
  * <p>All times in nanoseconds.

@@ -84,6 +84,7 @@ public final class Engine implements AutoCloseable {
             executor.separatesPrompts());
     this.scheduler = new Scheduler(config.limits(), pool);
     this.speculation = new Speculation(config, Speculation.Steps.of(executor));
+    speculation.rehearse();
     this.requestLimits =
         new RequestLimits(
             config.name(), config.contextTokens(), executor.vocabulary(), executor.mostWeighed());

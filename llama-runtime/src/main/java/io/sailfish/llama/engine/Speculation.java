@@ -31,6 +31,9 @@ final class Speculation {
   /** Tokens by which a row is ahead of the others when further ones are worth nothing. */
   private static final double AHEAD = 16;
 
+  /** Looks before the first one that counts: enough for the code to be compiled. */
+  private static final int REHEARSED = 512;
+
   private static final double NEWEST = 1.0 / 64;
 
   /** What drafts have to gain to begin, as times are measured and chances guessed, and to go on. */
@@ -105,6 +108,29 @@ final class Speculation {
     this.steps = steps;
     this.plain = new StepCosts(2 * MOST_ROWS, steps.warmUps());
     this.drafted = steps.runAhead() ? new StepCosts(2 * MOST_ROWS, steps.warmUps()) : plain;
+  }
+
+  /**
+   * Looks for guesses where nobody waits for them and nothing is counted. Code that is loaded by
+   * the first look takes as long as several steps of a card, and code that is not compiled yet more
+   * than the share of a step: charged to guesses, that would forbid them for hundreds of steps.
+   */
+  void rehearse() {
+    if (!config.drafting().isMeasured()) {
+      return;
+    }
+    Sequence sequence = new Sequence(new int[1], List.of());
+    RowDrafts drafts = new RowDrafts(new HitRates(NEWEST));
+    for (int i = 1; i <= REHEARSED; i++) {
+      sequence.append(i % LONGEST);
+      drafts.follow(sequence, TAKEN_IN);
+      int[] draft = drafts.draft(LONGEST, config.stopIds());
+      double[] chances = drafts.chances(draft.length);
+      DraftLengths.best(
+          weighted(List.of(new Guess(sequence, draft, chances, LONGEST)), false),
+          new DraftLengths.Terms(draft.length, 1, TO_BEGIN, 0, 1),
+          rows -> 1);
+    }
   }
 
   /**
@@ -287,7 +313,7 @@ final class Speculation {
         IntStream.rangeClosed(1, length).mapToDouble(i -> 1.0 / i).toArray(), 1);
   }
 
-  /** What is longer something else delayed, or it was recorded: both happen without drafts too. */
+  /** What is longer something else delayed, or it was recorded: once for each size. */
   private double longest(int rows, int more, double without) {
     return steps.warmUps() > 0 || drafted.knows(filled(rows + more), step)
         ? StepCosts.DELAYED * nanos(rows, more, without)
