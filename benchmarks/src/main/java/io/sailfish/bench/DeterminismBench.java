@@ -139,7 +139,7 @@ public final class DeterminismBench {
                 "gpu-determinism",
                 RunFacts.date(),
                 commit,
-                RunFacts.cards(),
+                RunFacts.card(),
                 "java io.sailfish.bench.DeterminismBench MODEL.gguf RESULTS card COMMIT",
                 List.of(), // GpuDeterminismBench adds these rows to its own
                 List.of(table(" on a card", rows)))

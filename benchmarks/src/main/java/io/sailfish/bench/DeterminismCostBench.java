@@ -91,7 +91,7 @@ public final class DeterminismCostBench {
         card ? "gpu-determinism-cost" : "determinism-cost",
         RunFacts.date(),
         card ? cardCommit : RunFacts.commit(),
-        card ? RunFacts.cards() : RunFacts.machine(),
+        card ? RunFacts.card() : RunFacts.machine(),
         card
             ? "java io.sailfish.bench.DeterminismCostBench MODEL.gguf RESULTS card COMMIT"
             : "benchmarks/run.sh DeterminismCostBench MODEL.gguf benchmarks/results",

@@ -149,7 +149,7 @@ public final class GpuAgreementBench {
             "gpu-agreement",
             RunFacts.date(),
             commit,
-            RunFacts.cards(),
+            RunFacts.card(),
             "java io.sailfish.bench.GpuAgreementBench card MODEL ANSWERS RESULTS COMMIT",
             List.of(new Figure("fidelity.gpu.smollm2.rows_identical_share", share, null)),
             List.of(table))

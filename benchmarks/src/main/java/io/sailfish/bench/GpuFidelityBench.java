@@ -78,7 +78,7 @@ public final class GpuFidelityBench {
             "gpu-fidelity",
             RunFacts.date(),
             args[2],
-            RunFacts.cards(),
+            RunFacts.card(),
             "java io.sailfish.bench.GpuFidelityBench GOLDEN RESULTS COMMIT",
             List.of(new Figure("fidelity.gpu.tiny.logits_max_abs", worst, null)),
             List.of(table))

@@ -119,7 +119,7 @@ public final class GpuSparkBench {
         "gpu-spark",
         RunFacts.date(),
         commit,
-        RunFacts.cards(),
+        RunFacts.card(),
         "java io.sailfish.bench.GpuSparkBench MODEL %d %d RESULTS COMMIT %d"
             .formatted(rows, shares.size(), tokens),
         List.of(new BenchmarkResult.Figure("spark.gpu.share_of_engine", median, shares)),

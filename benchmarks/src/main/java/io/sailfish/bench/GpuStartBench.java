@@ -36,7 +36,7 @@ public final class GpuStartBench {
                   "gpu-start",
                   RunFacts.date(),
                   args[2],
-                  RunFacts.cards(),
+                  RunFacts.card(),
                   "java io.sailfish.bench.GpuStartBench MODEL RESULTS COMMIT, with a model of"
                       + " io.sailfish.bench.gpu.RandomGguf",
                   List.of(

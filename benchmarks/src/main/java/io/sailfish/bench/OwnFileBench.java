@@ -45,7 +45,7 @@ public final class OwnFileBench {
                   "own-file",
                   RunFacts.date(),
                   args[2],
-                  RunFacts.cards(),
+                  RunFacts.card(),
                   "java io.sailfish.bench.OwnFileBench MODEL RESULTS COMMIT; MODEL is what"
                       + " bin/sailfish convert --packed makes of a file of"
                       + " io.sailfish.bench.gpu.RandomGguf",

@@ -33,6 +33,16 @@ public final class RunFacts {
     return cards("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader");
   }
 
+  /** The same of a run on one of them. */
+  public static String card() {
+    return oneOf(cards());
+  }
+
+  static String oneOf(String cards) {
+    boolean several = cards.contains(" x ") || cards.contains(" and ");
+    return several ? "one of " + cards : cards;
+  }
+
   static String cards(String... smi) {
     List<String> cards = List.of();
     try {

@@ -20,6 +20,13 @@ class RunFactsTest {
         RunFacts.cards(List.of("A, 1.2", "B, 1.2", "A, 1.2"), 8));
   }
 
+  @Test
+  void aRunOnOneCardIsNoRunOnAll() {
+    assertEquals("A, driver 1, 2 processors", RunFacts.oneOf("A, driver 1, 2 processors"));
+    String four = RunFacts.cards(List.of("A, 1", "A, 1", "A, 1", "A, 1"), 64);
+    assertEquals("one of 4 x A, driver 1, 64 processors", RunFacts.oneOf(four));
+  }
+
   /** nvidia-smi tells of its failure where it would name the cards. */
   @Test
   void aFailureIsNoCard() {

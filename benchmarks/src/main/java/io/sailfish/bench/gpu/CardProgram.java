@@ -37,7 +37,7 @@ record CardProgram(Class<?> program, String benchmark, Options options) {
   void write(List<BenchmarkResult.Figure> figures, List<BenchmarkResult.Table> tables)
       throws IOException {
     if (options.has("results")) {
-      System.out.println("written " + write(RunFacts.cards(), figures, tables));
+      System.out.println("written " + write(RunFacts.card(), figures, tables));
     }
   }
 

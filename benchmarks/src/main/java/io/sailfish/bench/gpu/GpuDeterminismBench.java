@@ -247,7 +247,7 @@ public final class GpuDeterminismBench {
                 "gpu-determinism-8b",
                 RunFacts.date(),
                 options.text("commit", "unknown"),
-                RunFacts.cards(),
+                RunFacts.card(),
                 "benchmarks/gpu/run.sh RESULTS same " + String.join(" ", args),
                 List.of(
                     new BenchmarkResult.Figure("determinism.gpu.differing_rows", differing, null)),

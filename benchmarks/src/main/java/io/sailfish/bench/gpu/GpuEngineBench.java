@@ -212,7 +212,7 @@ public final class GpuEngineBench {
                 "gpu-engine",
                 RunFacts.date(),
                 options.text("commit", "unknown"),
-                RunFacts.cards(),
+                RunFacts.card(),
                 "benchmarks/gpu/run.sh RESULTS engine " + String.join(" ", args),
                 figures,
                 List.of(table))

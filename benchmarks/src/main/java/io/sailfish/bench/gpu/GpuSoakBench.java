@@ -286,7 +286,7 @@ public final class GpuSoakBench {
                 "gpu-soak",
                 RunFacts.date(),
                 options.text("commit", "unknown"),
-                RunFacts.cards(),
+                RunFacts.card(),
                 "benchmarks/gpu/run.sh RESULTS soak " + String.join(" ", args),
                 List.of(),
                 List.of(table))

@@ -28,6 +28,9 @@ public record DeviceWeight(
     if (layout.code().hasTable()) {
       Arguments.aligned("weight " + name, "tables", tablesAddress, 16);
       Arguments.atLeast("weight " + name, "tables", 1, tables);
+    } else {
+      // By their number a kernel is chosen.
+      Arguments.same("weight " + name, "tables of integer codes", 0, tables);
     }
   }
 

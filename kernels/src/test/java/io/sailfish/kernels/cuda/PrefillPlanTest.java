@@ -86,6 +86,25 @@ class PrefillPlanTest {
     assertEquals(4, PrefillGemm.stages(table(PackedCode.LUT2), 1));
   }
 
+  @Test
+  void everyKindHasARingOfThreeStages() {
+    for (PackedCode code : PackedCode.values()) {
+      for (int group = 32; group <= 128; group *= 2) {
+        for (ZeroKind zeros : ZeroKind.values()) {
+          PackedLayout layout = new PackedLayout(code, zeros, 128, 1024, group, TwoByteFloat.F16);
+          for (int tables = code.hasTable() ? 1 : 0;
+              tables <= (code.hasTable() ? 2 : 0);
+              tables++) {
+            int stages = PrefillGemm.stages(layout, tables);
+            int pairs = tables == 1 ? ((code.codes() - 1) * 17 + 1) * 128 : 0;
+            int shared = pairs + stages * (layout.blockBytes() + (32 << 10)) + (64 << 10);
+            assertTrue(stages >= 3 && shared <= 226 << 10, layout + ", " + tables + " tables");
+          }
+        }
+      }
+    }
+  }
+
   private static PackedLayout table(PackedCode code) {
     return new PackedLayout(code, ZeroKind.SYMMETRIC, 128, 1024, 128, TwoByteFloat.F16);
   }

@@ -92,6 +92,9 @@ class QuantGemmTest {
     PackedLayout lut =
         new PackedLayout(PackedCode.LUT3, ZeroKind.SYMMETRIC, 1, 1, 128, TwoByteFloat.F16);
     refused("weight w: tables", () -> new DeviceWeight("w", lut, ADDRESS, 0, 1, 0));
+    refused(
+        "weight w: tables of integer codes",
+        () -> new DeviceWeight("w", layout(1, 1), ADDRESS, ADDRESS, 1, 0));
   }
 
   @Test
