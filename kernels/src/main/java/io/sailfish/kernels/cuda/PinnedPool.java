@@ -26,6 +26,7 @@ final class PinnedPool implements BufferSource, AutoCloseable {
   private final Map<Long, Deque<PinnedMemory>> idle = new HashMap<>(); // by size class
   private long heldBytes;
   private long idleBytes;
+  private boolean closed;
 
   PinnedPool(CudaDevice device, long maxBytes) {
     this(
@@ -50,6 +51,9 @@ final class PinnedPool implements BufferSource, AutoCloseable {
 
   @Override
   public synchronized long allocate(long bytes) {
+    if (closed) {
+      return 0;
+    }
     long held = CudaMemory.sizeClass(bytes);
     Deque<PinnedMemory> free = idle.get(held);
     PinnedMemory memory = free == null ? null : free.poll();
@@ -89,9 +93,12 @@ final class PinnedPool implements BufferSource, AutoCloseable {
     }
   }
 
-  /** Frees everything, buffers in use as well: nothing is copied any more. */
+  /**
+   * Frees everything, buffers in use as well: nothing is copied any more, and there are no more.
+   */
   @Override
   public synchronized void close() {
+    closed = true;
     live.values().forEach(PinnedMemory::close);
     live.clear();
     idle.values().forEach(free -> free.forEach(PinnedMemory::close));

@@ -80,4 +80,14 @@ class PinnedPoolTest {
     assertEquals(kept, pool.allocate(8 << 10));
     assertEquals(2, taken.size());
   }
+
+  /** Nobody would free it. */
+  @Test
+  void aClosedPoolHasNoMore() {
+    long first = pool.allocate(5000);
+    pool.close();
+    pool.free(first, 5000);
+    assertEquals(0, pool.allocate(5000));
+    assertEquals(1, taken.size());
+  }
 }
