@@ -4,17 +4,13 @@
 set -euo pipefail
 out=$(realpath -m "$1")
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-jackson=$(sed -nE 's/.*<jackson.version>(.*)<.*/\1/p' pom.xml)
 dependency=org.apache.maven.plugins:maven-dependency-plugin:3.8.1
 junit=$(sed -nE 's/.*<junit.version>5(.*)<.*/1\1/p' pom.xml)
 mkdir -p "$out/lib"
 rm -rf "$out"/lib/* "$out/tests" "$out/tree"
 mvn -B -q -pl benchmarks -am test-compile -Dsailfish.cuda=require
-mvn -B -q -pl kernels $dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$out/lib"
-for name in databind core; do
-  mvn -B -q -N $dependency:copy -Dartifact=com.fasterxml.jackson.core:jackson-$name:"$jackson" -DoutputDirectory="$out/lib"
-done
-mvn -B -q -N $dependency:copy -Dartifact=com.fasterxml.jackson.core:jackson-annotations:"${jackson%.*}" -DoutputDirectory="$out/lib"
+# Not those of benchmarks: with them comes all of Spark.
+mvn -B -q -pl llama-runtime -am compile $dependency:copy-dependencies -Dsailfish.cuda=require -DincludeScope=runtime -DexcludeGroupIds=io.sailfish -DoutputDirectory="$out/lib"
 # Of JCuda's natives only the driver binding is used.
 (cd "$out/lib" && zip -q -d jcuda-natives-*.jar 'lib/libJNvPTXCompiler*' 'lib/libJNvrtc*' 'lib/libJCudaRuntime*')
 jar --create --file "$out/lib/kernels.jar" -C kernels/target/classes .

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks and times the kernels on this machine's card; beside it lies what benchmarks/gpu/pack.sh gathered.
-# Usage: run.sh RESULTS [check OPTIONS... | ops OPTIONS... | bench OPTIONS... | step OPTIONS... | engine OPTIONS... | same OPTIONS... | soak OPTIONS... | tests | sanitize | sanitize-step | all]     (all = check, then cuBLAS and the benchmark)
+# Usage: run.sh RESULTS [check OPTIONS... | ops OPTIONS... | bench OPTIONS... | step OPTIONS... | engine OPTIONS... | same OPTIONS... | soak OPTIONS... | program NAME OPTIONS... | tests | sanitize | sanitize-step | all]     (all = check, then cuBLAS and the benchmark)
 # java is $JAVA, the unpacked jre17.tar.xz beside this script, or the one in PATH.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -13,18 +13,21 @@ if [ -z "${JAVA:-}" ] && [ -e "$here/jre17.tar.xz" ]; then
   [ -d $jre ] || { mkdir $jre && tar -xJf "$here/jre17.tar.xz" -C $jre; }
   JAVA=$(echo $jre/*/bin/java)
 fi
-java=("${JAVA:-java}" --add-modules=jdk.incubator.vector -Xmx24g -cp "$here/lib/*")
+# shellcheck disable=SC2207
+java=("${JAVA:-java}" $(cat "$here/tests/jvm-options") -Xmx24g -cp "$here/lib/*")
 commit=$(cat "$here/commit")
-check() { "${java[@]}" io.sailfish.bench.gpu.GpuCheck --commit "$commit" --results "$results" "$@"; }
-bench() { "${java[@]}" io.sailfish.bench.gpu.KernelBench --commit "$commit" --results "$results" "$@"; }
+program() { "${java[@]}" "io.sailfish.bench.gpu.$1" --commit "$commit" --results "$results" "${@:2}"; }
+check() { program GpuCheck "$@"; }
+bench() { program KernelBench "$@"; }
 case $what in
   check) check "$@" ;;
   bench) bench "$@" ;;
   ops) "${java[@]}" io.sailfish.bench.gpu.GpuOpsCheck "$@" ;;
-  step) "${java[@]}" io.sailfish.bench.gpu.GpuStepBench --commit "$commit" --results "$results" "$@" ;;
-  engine) "${java[@]}" io.sailfish.bench.gpu.GpuEngineBench --commit "$commit" --results "$results" "$@" ;;
-  same) "${java[@]}" io.sailfish.bench.gpu.GpuDeterminismBench --commit "$commit" --results "$results" "$@" ;;
-  soak) "${java[@]}" io.sailfish.bench.gpu.GpuSoakBench --commit "$commit" --results "$results" "$@" ;;
+  step) program GpuStepBench "$@" ;;
+  engine) program GpuEngineBench "$@" ;;
+  same) program GpuDeterminismBench "$@" ;;
+  soak) program GpuSoakBench "$@" ;;
+  program) program "$@" ;; # any other of io.sailfish.bench.gpu, such as GpuSpeculationBench
   tests) # those tagged gpu; of Spark only where $SPARK_JARS is a folder with Spark's jars
     export SPARK_HOME=/tmp/sailfish-spark-home SPARK_SCALA_VERSION=2.13 SPARK_LOCAL_IP=127.0.0.1
     mkdir -p "$SPARK_HOME" && cd "$here/tree/spark-plugin"
@@ -59,7 +62,7 @@ case $what in
     exit $status
     ;;
   *)
-    echo "expected check, ops, bench, step, engine, same, soak, tests, sanitize, sanitize-step or all, got $what" >&2
+    echo "expected check, ops, bench, step, engine, same, soak, program, tests, sanitize, sanitize-step or all, got $what" >&2
     exit 2
     ;;
 esac

@@ -49,7 +49,9 @@ record CardProgram(Class<?> program, String benchmark, Options options) {
             RunFacts.date(),
             options.text("commit", "unknown"),
             machine,
-            "java -cp 'lib/*' " + program.getName() + " " + options.line(),
+            "benchmarks/gpu/run.sh RESULTS program %s %s"
+                .formatted(program.getSimpleName(), options.without("commit", "results"))
+                .strip(),
             figures,
             tables)
         .write(Path.of(options.text("results", ".")));

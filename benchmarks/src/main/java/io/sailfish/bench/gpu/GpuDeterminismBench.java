@@ -1,7 +1,6 @@
 package io.sailfish.bench.gpu;
 
 import io.sailfish.bench.BenchmarkResult;
-import io.sailfish.bench.RunFacts;
 import io.sailfish.kernels.BackendRequest;
 import io.sailfish.kernels.cuda.CudaBackend;
 import io.sailfish.kernels.cuda.CudaDevice;
@@ -115,7 +114,7 @@ public final class GpuDeterminismBench {
       }
     }
     System.out.println(differing + " rows differ");
-    write(args);
+    write();
   }
 
   private void steps(CudaBackend backend) {
@@ -230,10 +229,7 @@ public final class GpuDeterminismBench {
     return LlamaEngine.start(loaded, backend, new IdTokenizer(), config);
   }
 
-  private void write(String[] args) throws IOException {
-    if (!options.has("results")) {
-      return;
-    }
+  private void write() throws IOException {
     BenchmarkResult.Table rows =
         new BenchmarkResult.Table(
             "Same answer always: 8B shapes on a card",
@@ -242,16 +238,9 @@ public final class GpuDeterminismBench {
                 + " First line: logits of decode steps of 1 to 256 rows and of prompts, bit for bit.",
             List.of("engine", "rows", DIFFERING, "rows put back", "prompt tokens reused"),
             table);
-    System.out.println(
-        new BenchmarkResult(
-                "gpu-determinism-8b",
-                RunFacts.date(),
-                options.text("commit", "unknown"),
-                RunFacts.card(),
-                "benchmarks/gpu/run.sh RESULTS same " + String.join(" ", args),
-                List.of(
-                    new BenchmarkResult.Figure("determinism.gpu.differing_rows", differing, null)),
-                List.of(rows))
-            .write(Path.of(options.text("results", "."))));
+    new CardProgram(GpuDeterminismBench.class, "gpu-determinism-8b", options)
+        .write(
+            List.of(new BenchmarkResult.Figure("determinism.gpu.differing_rows", differing, null)),
+            List.of(rows));
   }
 }

@@ -1,7 +1,6 @@
 package io.sailfish.bench.gpu;
 
 import io.sailfish.bench.BenchmarkResult;
-import io.sailfish.bench.RunFacts;
 import io.sailfish.kernels.BackendRequest;
 import io.sailfish.kernels.cuda.CudaBackend;
 import io.sailfish.llama.RuntimeConfig;
@@ -14,7 +13,6 @@ import io.sailfish.llama.engine.SamplingParams;
 import io.sailfish.llama.engine.Ticket;
 import io.sailfish.llama.model.ModelConfig;
 import java.io.IOException;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -102,7 +100,7 @@ public final class GpuEngineBench {
         }
       }
     }
-    write(args);
+    write();
   }
 
   private void figure(String id, double value) {
@@ -183,10 +181,7 @@ public final class GpuEngineBench {
     return String.format(Locale.ROOT, value < 100 ? "%.2f" : "%.0f", value);
   }
 
-  private void write(String[] args) throws IOException {
-    if (!options.has("results")) {
-      return;
-    }
+  private void write() throws IOException {
     BenchmarkResult.Table table =
         new BenchmarkResult.Table(
             "Requests in bulk, Llama 8B shapes, w4a16 g128",
@@ -207,15 +202,6 @@ public final class GpuEngineBench {
                 "tokens to rows %",
                 "awaiting %"),
             rows);
-    System.out.println(
-        new BenchmarkResult(
-                "gpu-engine",
-                RunFacts.date(),
-                options.text("commit", "unknown"),
-                RunFacts.card(),
-                "benchmarks/gpu/run.sh RESULTS engine " + String.join(" ", args),
-                figures,
-                List.of(table))
-            .write(Path.of(options.text("results", "."))));
+    new CardProgram(GpuEngineBench.class, "gpu-engine", options).write(figures, List.of(table));
   }
 }

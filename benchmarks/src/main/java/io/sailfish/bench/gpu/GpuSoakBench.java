@@ -1,7 +1,6 @@
 package io.sailfish.bench.gpu;
 
 import io.sailfish.bench.BenchmarkResult;
-import io.sailfish.bench.RunFacts;
 import io.sailfish.kernels.AttentionShape;
 import io.sailfish.kernels.BackendRequest;
 import io.sailfish.kernels.cuda.CudaBackend;
@@ -103,7 +102,7 @@ public final class GpuSoakBench {
       double seconds = load(engine, device.memory());
       EngineMetrics metrics = engine.metrics();
       boolean fine = judge(metrics);
-      write(args, seconds, metrics, fine);
+      write(seconds, metrics, fine);
       return fine;
     }
   }
@@ -244,11 +243,7 @@ public final class GpuSoakBench {
     return samples.get(samples.size() - 1);
   }
 
-  private void write(String[] args, double seconds, EngineMetrics metrics, boolean fine)
-      throws IOException {
-    if (!options.has("results")) {
-      return;
-    }
+  private void write(double seconds, EngineMetrics metrics, boolean fine) throws IOException {
     List<List<String>> rows = new ArrayList<>();
     int step = Math.max(1, samples.size() / 10);
     for (int i = 0; i < samples.size(); i += step) {
@@ -281,16 +276,7 @@ public final class GpuSoakBench {
             note,
             List.of("s", "rows done", "put back", "card free, MiB", "process resident, MiB"),
             rows);
-    System.out.println(
-        new BenchmarkResult(
-                "gpu-soak",
-                RunFacts.date(),
-                options.text("commit", "unknown"),
-                RunFacts.card(),
-                "benchmarks/gpu/run.sh RESULTS soak " + String.join(" ", args),
-                List.of(),
-                List.of(table))
-            .write(Path.of(options.text("results", "."))));
+    new CardProgram(GpuSoakBench.class, "gpu-soak", options).write(List.of(), List.of(table));
   }
 
   private static List<String> row(Sample s) {

@@ -1,15 +1,15 @@
 package io.sailfish.bench.gpu;
 
-import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 
 /** {@code --name value} and {@code --flag} on a command line. */
 final class Options {
-  private final String line;
-  private final Map<String, String> values = new HashMap<>();
+  private final Map<String, String> values = new LinkedHashMap<>();
 
   Options(String[] args) {
-    line = String.join(" ", args);
     for (int i = 0; i < args.length; i++) {
       if (!args[i].startsWith("--")) {
         throw new IllegalArgumentException("expected an option, got " + args[i]);
@@ -19,9 +19,12 @@ final class Options {
     }
   }
 
-  /** As given. */
-  String line() {
-    return line;
+  /** The command line again, less some of it. */
+  String without(String... names) {
+    return values.entrySet().stream()
+        .filter(option -> !List.of(names).contains(option.getKey()))
+        .map(option -> ("--" + option.getKey() + " " + option.getValue()).strip())
+        .collect(Collectors.joining(" "));
   }
 
   boolean has(String name) {

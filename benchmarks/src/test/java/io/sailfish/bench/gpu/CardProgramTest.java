@@ -32,8 +32,7 @@ final class CardProgramTest {
     assertEquals("abc", result.commit());
     assertEquals("a card", result.machine());
     assertEquals(
-        "java -cp 'lib/*' io.sailfish.bench.gpu.KernelBench " + String.join(" ", line),
-        result.command());
+        "benchmarks/gpu/run.sh RESULTS program KernelBench --rows 3,4 --quick", result.command());
     assertEquals(figures, result.figures());
     String date = result.date().replace(':', '-');
     assertEquals(date + "-card-program-abc.json", file.getFileName().toString());
