@@ -6,7 +6,8 @@ package io.sailfish.kernels.cuda;
  *
  * @param stages blocks in the ring of weights, of both warpgroups
  * @param xSlots groups of 128 inputs in the ring of activations, of both warpgroups; a warpgroup
- *     waits for one or two of them at a time and has to have two such slots
+ *     waits for one or two of them at a time and has to have two such slots, three where one goes
+ *     back only once the next but one is there ({@link DecodeGemm#isPlaced})
  * @param sharedBytes shared memory of a block of threads
  */
 record DecodeGeometry(int stages, int xSlots, int sharedBytes) {

@@ -18,7 +18,6 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Random;
 import java.util.Set;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -131,20 +130,16 @@ class SameAnswerTest {
   }
 
   private static void assertSameAnswers(List<GenerationRequest> requests, List<Setup> setups) {
-    AtomicLong drafted = new AtomicLong();
-    List<String> expected = answers(requests, setups.get(0), drafted);
+    List<String> expected = answers(requests, setups.get(0));
     for (Setup setup : setups.subList(1, setups.size())) {
-      List<String> answers = answers(requests, setup, drafted);
+      List<String> answers = answers(requests, setup);
       for (int i = 0; i < requests.size(); i++) {
         assertEquals(expected.get(i), answers.get(i), setup + ", request " + i);
       }
     }
-    boolean drafts = setups.stream().anyMatch(setup -> setup.drafting() == Drafting.ALWAYS);
-    assertTrue(!drafts || drafted.get() > 0, "there is something to draft from");
   }
 
-  private static List<String> answers(
-      List<GenerationRequest> requests, Setup setup, AtomicLong drafted) {
+  private static List<String> answers(List<GenerationRequest> requests, Setup setup) {
     List<Integer> order = new ArrayList<>(IntStream.range(0, requests.size()).boxed().toList());
     if (setup.order() > 0) {
       Collections.shuffle(order, new Random(setup.order()));
@@ -155,8 +150,11 @@ class SameAnswerTest {
       List<String> answers = Arrays.stream(tickets).map(t -> bits(t.join())).toList();
       if (setup.blocks() == TIGHT) {
         assertTrue(engine.metrics().preemptions() > 0, "rows are put back");
+      } else if (setup.drafting() == Drafting.ALWAYS && setup.cap() != 16) {
+        // With 16 places and no prefixes some prompt is in nearly every step: nobody drafts then.
+        assertTrue(
+            engine.metrics().draftedTokens() > 0, setup + ": there is something to draft from");
       }
-      drafted.addAndGet(engine.metrics().draftedTokens());
       return answers;
     }
   }
