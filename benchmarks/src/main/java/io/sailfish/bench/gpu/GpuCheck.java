@@ -205,12 +205,24 @@ public final class GpuCheck {
     figures.add(
         new BenchmarkResult.Figure("gemm.invariance.differing_values", differingValues, null));
     if (checked > 0) {
-      new CardProgram(GpuCheck.class, "gpu-check", options).write(figures, null);
+      new CardProgram(GpuCheck.class, "gpu-check", options).write(figures, List.of(table()));
     }
     failures.forEach(failure -> System.out.println("FAILED " + failure));
     System.out.printf(
         "%d cases checked, %d failures, %d differing values, worst errors %s%n",
         checked, failures.size(), differingValues, worst);
     return failures.isEmpty();
+  }
+
+  private BenchmarkResult.Table table() {
+    return new BenchmarkResult.Table(
+        "Products against a double product of the dequantised weights",
+        "Every row of every case also bit for bit against itself among other rows.",
+        List.of("cases", "failures", "values that depend on company or run"),
+        List.of(
+            List.of(
+                String.valueOf(checked),
+                String.valueOf(failures.size()),
+                String.valueOf(differingValues))));
   }
 }
