@@ -145,6 +145,7 @@ template <class F, int Q> __device__ __forceinline__ void prefill(const PrefillS
     const uint32_t stash = ring + s.stages * stageBytes + tid * 16;  // [16][256] float4: the sum of the parts before
     // Gives a stage back to both CTAs, as each fills half of it in either.
     auto release = [&](uint32_t bar) {
+      __syncwarp();
       if (lane < 2) arrivePeer(peerAddress(bar, lane));
     };
     auto partial = [&](int split, int part) {  // [split tile][part][warpgroup][row tile][thread]
