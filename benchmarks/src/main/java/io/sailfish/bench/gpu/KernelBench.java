@@ -25,7 +25,8 @@ import java.util.Locale;
  * kernel can be fast.
  *
  * <p>Options: {@code --cublas FILE} (what benchmarks/gpu/cublas.py wrote on the same card), {@code
- * --commit ID}, {@code --results FOLDER}, {@code --only TEXT} (names of chains to run).
+ * --commit ID}, {@code --results FOLDER}, {@code --only TEXT} (names of chains to run), {@code
+ * --rows N} (that count alone).
  */
 public final class KernelBench {
   private static final long CEILING_BYTES = 4L << 30;
@@ -118,7 +119,9 @@ public final class KernelBench {
   private void time(Chain chain, double ceiling) {
     try (ChainBench bench = new ChainBench(stream, chain.set, chain.kind)) {
       for (int count : chain.rows) {
-        note(chain, count, bench.time(gemm, count), ceiling);
+        if (options.number("rows", count) == count) {
+          note(chain, count, bench.time(gemm, count), ceiling);
+        }
       }
     }
   }
