@@ -21,8 +21,8 @@ import java.util.Map;
  *
  * <p>Options: {@code --max-rows N} (257), {@code --quick} (few cases, for sanitizers), {@code
  * --only TEXT} (those whose names have it), {@code --every N} and {@code --from I} (every Nth case
- * from the Ith on, to share a list out), {@code --repeats N} (10000), {@code --seconds N} (no new
- * case after that many, 0 = no bound), {@code --commit ID}, {@code --results FOLDER}.
+ * from the Ith on, to share a list out), {@code --repeats N} (10000; 0: none), {@code --seconds N}
+ * (no new case after that many, 0 = no bound), {@code --commit ID}, {@code --results FOLDER}.
  */
 public final class GpuCheck {
   private static final Map<TwoByteFloat, Double> BOUND =
@@ -175,6 +175,9 @@ public final class GpuCheck {
 
   private void repeats() {
     int repeats = (int) options.number("repeats", 10_000);
+    if (repeats == 0) {
+      return;
+    }
     for (int rows : new int[] {16, 64, 128}) {
       repeat(WeightKind.W4_G128, rows, repeats);
     }
