@@ -10,6 +10,8 @@
 // 186, 343, 1336 (cuBLAS fp16 136, 181, 307, 1286; 4-bit integers 100, 168, 280, 1180). Tried, slower at 128 rows: lookups of 4 bits in registers (137) or half of them (136), of 3 bits
 // (124); a tile's rows in two halves, so that one's products are scaled under the other's (129); a wait that keeps a batch's lookups behind its last wgmma (124); a fence and a batch for each
 // wgmma (116). Warpgroups taking turns: no change.
+// At 256 rows and more what binds is the wgmmas themselves (192 of 223 us, 331 of 393, 1310 of 1536 with random activations) and the scaling of a group's sums between them (6 to 9 %); lookups behind each
+// wgmma with a batch for each, 2, 4 or 8 of 8 steps' lookups in registers: 3 to 30 % slower.
 #include "gemm/lut_prefill.cuh"
 #include "gemm/prefill.cuh"
 
