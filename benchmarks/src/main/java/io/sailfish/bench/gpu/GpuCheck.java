@@ -21,8 +21,9 @@ import java.util.Map;
  *
  * <p>Options: {@code --max-rows N} (257), {@code --quick} (few cases, for sanitizers), {@code
  * --only TEXT} (those whose names have it), {@code --every N} and {@code --from I} (every Nth case
- * from the Ith on, to share a list out), {@code --repeats N} (10000; 0: none), {@code --seconds N}
- * (no new case after that many, 0 = no bound), {@code --commit ID}, {@code --results FOLDER}.
+ * from the Ith on, to share a list out), {@code --decode} (no tiles of prompts), {@code --repeats
+ * N} (10000; 0: none), {@code --seconds N} (no new case after that many, 0 = no bound), {@code
+ * --commit ID}, {@code --results FOLDER}.
  */
 public final class GpuCheck {
   private static final Map<TwoByteFloat, Double> BOUND =
@@ -81,19 +82,22 @@ public final class GpuCheck {
     int max = rows[rows.length - 1];
     try (GemmChecker checker = new GemmChecker(stream, gemm, checkCase)) {
       HostMatrix all = checker.run(checker.inputs, max);
+      boolean prompts = !options.has("decode");
       boolean alike = checker.takesPromptTiles();
       HostMatrix inPromptTiles =
-          alike ? all : checker.run(checker.inputs, max, GemmChecker.PROMPT_TILE_ROWS);
+          alike || !prompts ? all : checker.run(checker.inputs, max, GemmChecker.PROMPT_TILE_ROWS);
       double error = 0;
       long differing = 0;
       for (int row : rows) {
         HostMatrix y = checker.run(checker.inputs, row);
         error = worse(error, ReferenceProduct.relativeError(y, checker.reference));
         differing += y.differingValues(all);
-        y = checker.run(checker.inputs, row, GemmChecker.PROMPT_TILE_ROWS);
-        differing += y.differingValues(inPromptTiles);
-        if (!alike) {
-          error = worse(error, ReferenceProduct.relativeError(y, checker.reference));
+        if (prompts) {
+          y = checker.run(checker.inputs, row, GemmChecker.PROMPT_TILE_ROWS);
+          differing += y.differingValues(inPromptTiles);
+          if (!alike) {
+            error = worse(error, ReferenceProduct.relativeError(y, checker.reference));
+          }
         }
       }
       differing += oddValues(checker, all, checkCase);
