@@ -6,34 +6,45 @@ import io.sailfish.kernels.cuda.CudaStream;
 import io.sailfish.kernels.cuda.DeviceBuffer;
 import io.sailfish.kernels.cuda.DeviceWeight;
 import io.sailfish.kernels.cuda.MemoryScope;
+import io.sailfish.kernels.cuda.PinnedMemory;
 import io.sailfish.kernels.cuda.QuantGemm;
 import io.sailfish.kernels.cuda.TiledActivations;
 import io.sailfish.kernels.cuda.WeightUpload;
 import io.sailfish.kernels.format.packed.PackedLayout;
+import java.nio.ShortBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Random;
 
 /**
- * Times the four products of a Llama block, each reading what the one before wrote, many blocks
- * with weights of their own in one graph: what decoding does, without the rest of the model.
+ * Times the four products of a Llama block, each reading what the one before wrote and the first
+ * one noise, many blocks with weights of their own in one graph: what decoding does, without the
+ * rest of the model.
  */
 final class ChainBench implements AutoCloseable {
   /** Weights must not survive in L2 from one replay to the next; 50 MB is the largest cache yet. */
   private static final long ROTATION_BYTES = 4L << 30;
 
-  private static final int REPLAYS = 15;
-  private static final int WARM_UP = 3;
   private static final int MAX_BLOCKS = 32;
 
   /**
-   * Blocks of a graph at the least, up to {@link #FEW_ROWS}: some 8 µs go by between the event
-   * ahead of a graph and its first kernel, which a model pays once a step and a chain of 32 short
-   * blocks would count as half a percent of each.
+   * Of a graph: some 8 µs go by between the event ahead of it and its first kernel, which a model
+   * pays once a step.
    */
-  private static final int GRAPH_BLOCKS = 128;
+  private static final double GRAPH_MICROS = 4000;
 
-  private static final int FEW_ROWS = 64;
+  private static final int MAX_GRAPH_BLOCKS = 128;
+
+  /**
+   * A card that has rested runs at its highest clock for about a second; then its power limit
+   * lowers it by up to a third wherever the tensor cores are busy. Peers are measured rested.
+   */
+  private static final long REST_MILLIS = 250;
+
+  private static final int WARM_UP = 2;
+  private static final int REPLAYS = 7;
+  private static final double LASTING_MICROS = 400_000;
 
   private final CudaStream stream;
   private final LayerSet set;
@@ -78,36 +89,82 @@ final class ChainBench implements AutoCloseable {
   /** Microseconds a block: median of the replays, and all of them. */
   record Time(double micros, List<Double> replays) {}
 
-  /** Times {@code rows} rows. */
-  Time time(QuantGemm gemm, int rows) {
+  /** What is done with a graph of some blocks. */
+  private interface Replay<T> {
+    T of(CudaGraph graph, int graphBlocks);
+  }
+
+  /**
+   * Times {@code rows} rows of a rested card.
+   *
+   * @param floorMicros about what a block takes at the least
+   */
+  Time time(QuantGemm gemm, int rows, double floorMicros) {
+    return replay(
+        gemm,
+        rows,
+        floorMicros,
+        (graph, graphBlocks) -> {
+          rest();
+          double[] micros = micros(graph, graphBlocks, WARM_UP, REPLAYS);
+          List<Double> all = Arrays.stream(micros).map(ChainBench::rounded).boxed().toList();
+          return new Time(rounded(CardTime.median(micros)), all);
+        });
+  }
+
+  /** Microseconds a block under load that lasts: median of the second half of 0.4 s. */
+  double lasting(QuantGemm gemm, int rows, double floorMicros) {
+    return replay(
+        gemm,
+        rows,
+        floorMicros,
+        (graph, graphBlocks) -> {
+          double once = micros(graph, graphBlocks, 1, 1)[0];
+          int half = (int) (LASTING_MICROS / (2 * graphBlocks * once)) + 1;
+          return rounded(CardTime.median(micros(graph, graphBlocks, half, half)));
+        });
+  }
+
+  private <T> T replay(QuantGemm gemm, int rows, double floorMicros, Replay<T> replay) {
     CudaDevice device = stream.device();
     int tileRows = tileRows(gemm, rows);
     int tiles = (rows - 1) / tileRows + 1;
+    int graphBlocks = Math.min(MAX_GRAPH_BLOCKS, (int) (GRAPH_MICROS / floorMicros) + 1);
     try (MemoryScope activations = device.memory().scope()) {
       List<Long> buffers = new ArrayList<>();
+      buffers.add(noise(activations, tileRows, tiles));
       long bytes = TiledActivations.bytes(tileRows, tiles, set.widest());
       for (int i = 0; i < set.shapes().size(); i++) {
-        DeviceBuffer buffer = activations.allocate(bytes, "activations");
-        // 0x3c in every byte is 1.06 in fp16 and 0.011 in bf16: finite, not zero, overwritten soon.
-        stream.fill(buffer.address(), 0x3c, bytes);
-        buffers.add(buffer.address());
+        buffers.add(activations.allocate(bytes, "activations").address());
       }
       try (CudaGraph graph =
           stream.capture(
               "%s chain, %d rows".formatted(set.name(), rows),
-              () -> {
-                for (int round = 0; round < rounds(rows); round++) {
-                  queueChain(gemm, rows, tileRows, tiles, buffers);
-                }
-              })) {
-        return replay(graph, rounds(rows) * blocks.size());
+              () -> queueChain(gemm, rows, tileRows, tiles, buffers, graphBlocks))) {
+        return replay.of(graph, graphBlocks);
       }
     }
   }
 
-  /** How often a graph goes through all blocks. */
-  private int rounds(int rows) {
-    return rows > FEW_ROWS ? 1 : (GRAPH_BLOCKS - 1) / blocks.size() + 1;
+  /**
+   * What a block begins with: normal noise, other in every row. Equal rows or a constant would take
+   * less power and be up to a fifth faster, where the tensor cores are the limit.
+   */
+  private long noise(MemoryScope scope, int tileRows, int tiles) {
+    int inputs = set.shapes().get(0)[0];
+    DeviceBuffer buffer =
+        scope.allocate(TiledActivations.bytes(tileRows, tiles, inputs), "input of the chain");
+    try (PinnedMemory host =
+        stream.device().pinned(Math.toIntExact(buffer.bytes()), "input of the chain")) {
+      Random random = new Random(5);
+      ShortBuffer values = host.buffer().clear().asShortBuffer();
+      while (values.hasRemaining()) {
+        values.put(kind.activations().encode((float) random.nextGaussian()));
+      }
+      stream.upload(host.buffer().clear(), buffer.address());
+      stream.synchronize();
+    }
+    return buffer.address();
   }
 
   /** As the engine does it: more than 64 rows in tiles of 128 where the weights allow it. */
@@ -119,15 +176,14 @@ final class ChainBench implements AutoCloseable {
     return large ? 128 : TiledActivations.tileRowsFor(rows);
   }
 
-  private void queueChain(QuantGemm gemm, int rows, int tileRows, int tiles, List<Long> buffers) {
-    int layers = set.shapes().size();
-    for (List<DeviceWeight> block : blocks) {
-      for (int layer = 0; layer < layers; layer++) {
-        DeviceWeight weight = block.get(layer);
+  private void queueChain(
+      QuantGemm gemm, int rows, int tileRows, int tiles, List<Long> buffers, int graphBlocks) {
+    for (int block = 0; block < graphBlocks; block++) {
+      for (int layer = 0; layer < set.shapes().size(); layer++) {
+        DeviceWeight weight = blocks.get(block % blocks.size()).get(layer);
         PackedLayout layout = weight.layout();
-        long from = buffers.get((layer + layers - 1) % layers);
-        TiledActivations x = view(tileRows, tiles, layout.inputs(), from);
-        TiledActivations y = view(tileRows, tiles, layout.outputs(), buffers.get(layer));
+        TiledActivations x = view(tileRows, tiles, layout.inputs(), buffers.get(layer));
+        TiledActivations y = view(tileRows, tiles, layout.outputs(), buffers.get(layer + 1));
         gemm.launch(y, x, weight, rows);
       }
     }
@@ -137,13 +193,22 @@ final class ChainBench implements AutoCloseable {
     return new TiledActivations(kind.activations(), tileRows, tiles, cols, address);
   }
 
-  private Time replay(CudaGraph graph, int graphBlocks) {
-    double[] micros =
-        Arrays.stream(CardTime.each(stream, WARM_UP, REPLAYS, () -> graph.launch(stream)))
-            .map(chain -> chain / graphBlocks)
-            .toArray();
-    List<Double> all = Arrays.stream(micros).map(t -> Math.rint(t * 100) / 100).boxed().toList();
-    return new Time(Math.rint(CardTime.median(micros) * 100) / 100, all);
+  private double[] micros(CudaGraph graph, int graphBlocks, int warmUp, int count) {
+    return Arrays.stream(CardTime.each(stream, warmUp, count, () -> graph.launch(stream)))
+        .map(chain -> chain / graphBlocks)
+        .toArray();
+  }
+
+  private static double rounded(double micros) {
+    return Math.rint(micros * 100) / 100;
+  }
+
+  private static void rest() {
+    try {
+      Thread.sleep(REST_MILLIS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
   }
 
   @Override
