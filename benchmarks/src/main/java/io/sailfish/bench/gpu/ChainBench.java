@@ -32,18 +32,18 @@ final class ChainBench implements AutoCloseable {
    * Of a graph: some 8 µs go by between the event ahead of it and its first kernel, which a model
    * pays once a step.
    */
-  private static final double GRAPH_MICROS = 4000;
+  private static final double GRAPH_MICROS = 2000;
 
   private static final int MAX_GRAPH_BLOCKS = 128;
 
   /**
-   * A card that has rested runs at its highest clock for about a second; then its power limit
-   * lowers it by up to a third wherever the tensor cores are busy. Peers are measured rested.
+   * A card that has rested runs at its highest clock for some 30 ms of such work; then its power
+   * limit lowers it by up to a third wherever the tensor cores are busy. Peers are measured rested.
    */
   private static final long REST_MILLIS = 250;
 
   private static final int WARM_UP = 2;
-  private static final int REPLAYS = 7;
+  private static final int REPLAYS = 5;
   private static final double LASTING_MICROS = 400_000;
 
   private final CudaStream stream;

@@ -197,7 +197,7 @@ public final class KernelBench {
         text("Read ceiling of the same run %.2f TB/s. ", ceiling / 1e12)
             + "Floor: the packed weights over that ceiling, or the arithmetic at 800 TFLOP/s."
             + " cuBLAS: fp16 weights, same shapes, same run. The card rests for a quarter of a second"
-            + " before 40 ms of work; held for 0.4 s, it reaches its limit of power and lowers its"
+            + " before 20 ms of work; held for 0.4 s, it reaches its limit of power and lowers its"
             + " clock: the last two columns.",
         List.of(
             "weights",
