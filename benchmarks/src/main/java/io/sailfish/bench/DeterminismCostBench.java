@@ -69,7 +69,7 @@ public final class DeterminismCostBench {
   }
 
   private static double speed(List<Run> runs) {
-    return runs.stream().mapToDouble(Run::tokensPerSecond).sorted().toArray()[RUNS / 2];
+    return Median.of(runs.stream().mapToDouble(Run::tokensPerSecond).toArray());
   }
 
   /**

@@ -84,12 +84,12 @@ public final class GpuClusterBench {
   }
 
   private void run(Path results, String commit) throws IOException {
-    double one = median(rates(1));
+    double one = Median.of(rates(1));
     for (int executors = 2; executors <= cards; executors *= 2) {
       List<Double> factors = rates(executors).stream().map(rate -> rate / one).toList();
       String id = "spark.gpu.scaling.executors" + executors;
-      figures.add(new BenchmarkResult.Figure(id, median(factors), factors));
-      System.out.printf("%s %.3f of %s%n", id, median(factors), factors);
+      figures.add(new BenchmarkResult.Figure(id, Median.of(factors), factors));
+      System.out.printf("%s %.3f of %s%n", id, Median.of(factors), factors);
     }
     System.out.println(result(commit).write(results));
   }
@@ -136,11 +136,6 @@ public final class GpuClusterBench {
 
   private String settingsLine() {
     return settings.entrySet().stream().map(e -> " " + e).collect(Collectors.joining());
-  }
-
-  /** Of two the smaller one. */
-  private static double median(List<Double> values) {
-    return values.stream().sorted().skip((values.size() - 1) / 2).findFirst().orElseThrow();
   }
 
   /** Loads the models, records the steps, and checks that every executor has a card of its own. */

@@ -107,7 +107,7 @@ public final class GpuSparkBench {
       }
       System.out.println(spark.sql("EXPLAIN " + query("in")).head().getString(0));
     }
-    double median = shares.stream().sorted().skip(shares.size() / 2).findFirst().orElseThrow();
+    double median = Median.of(shares);
     System.out.printf("spark.gpu.share_of_engine %.3f%n", median);
     System.out.println(result(commit, median, shares, table).write(results));
   }

@@ -126,8 +126,7 @@ public final class KernelBench {
       seconds[i] = (System.nanoTime() - start) / 1e9;
     }
     allocated = (allocated() - allocated) / runs / LAYERS;
-    Arrays.sort(seconds);
-    double median = seconds[runs / 2];
+    double median = Median.of(seconds);
     System.out.printf(
         "%-10s M=%-4d %9.1f us a layer %8.2f GFLOP/s %8d B allocated %9.3f ms a step%n",
         name,

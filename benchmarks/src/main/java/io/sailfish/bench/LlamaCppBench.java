@@ -172,8 +172,8 @@ public final class LlamaCppBench {
         speeds[p + 1][run] = work.tokens() / Double.parseDouble(seconds);
       }
     }
-    double own = median(speeds[0]);
-    double best = Math.max(median(speeds[1]), median(speeds[2]));
+    double own = Median.of(speeds[0]);
+    double best = Math.max(Median.of(speeds[1]), Median.of(speeds[2]));
     List<Double> ratios = new ArrayList<>();
     for (int run = 0; run < RUNS; run++) {
       ratios.add(rounded(speeds[0][run] / Math.max(speeds[1][run], speeds[2][run])));
@@ -183,8 +183,8 @@ public final class LlamaCppBench {
         List.of(
             "%s, %d rows".formatted(work.kind, work.rows),
             text(own),
-            text(median(speeds[1])),
-            text(median(speeds[2])),
+            text(Median.of(speeds[1])),
+            text(Median.of(speeds[2])),
             "%.2f".formatted(own / best));
     System.out.println(row);
     rows.add(row);
@@ -194,12 +194,6 @@ public final class LlamaCppBench {
     return work.kind.equals("decode")
         ? model.decode(work.rows, work.count, seed)
         : model.prefill(work.rows, work.count, seed);
-  }
-
-  private static double median(double[] values) {
-    double[] sorted = values.clone();
-    Arrays.sort(sorted);
-    return sorted[sorted.length / 2];
   }
 
   private static double rounded(double value) {

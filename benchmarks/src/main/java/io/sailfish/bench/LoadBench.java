@@ -34,7 +34,7 @@ public final class LoadBench {
         runs.add(seconds);
       }
     }
-    double median = runs.stream().sorted().skip(RUNS / 2).findFirst().orElseThrow();
+    double median = Median.of(runs);
     System.out.println(
         BenchmarkResult.here(
                 "cpu-load",

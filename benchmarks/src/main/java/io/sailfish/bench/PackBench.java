@@ -137,7 +137,7 @@ public final class PackBench {
     long start = System.nanoTime();
     pack(tables);
     double tableSeconds = (System.nanoTime() - start) / 1e9;
-    double median = layers.stream().sorted().skip(RUNS / 2).findFirst().orElseThrow();
+    double median = Median.of(layers);
     long packed = LAYERS * layerBytes + bytes(tables);
     List<String> row =
         List.of(

@@ -67,7 +67,7 @@ public final class SparkBench {
         System.out.println(table.get(i));
       }
     }
-    double median = shares.stream().sorted().skip(shares.size() / 2).findFirst().orElseThrow();
+    double median = Median.of(shares);
     System.out.printf("spark.cpu.share_of_engine %.3f%n", median);
     BenchmarkResult.here(
             "spark",

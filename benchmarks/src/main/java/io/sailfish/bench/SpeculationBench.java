@@ -13,7 +13,6 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Collectors;
-import java.util.stream.DoubleStream;
 import java.util.stream.IntStream;
 
 /**
@@ -128,11 +127,12 @@ public final class SpeculationBench {
         throw new IllegalStateException(answers.text + ": an answer differs with drafts");
       }
     }
-    double fast = median(with.stream().mapToDouble(Run::tokensPerSecond));
-    double plain = median(without.stream().mapToDouble(Run::tokensPerSecond));
-    DoubleStream ratios =
+    double fast = speed(with);
+    double plain = speed(without);
+    double[] ratios =
         IntStream.range(0, turns)
-            .mapToDouble(i -> with.get(i).tokensPerSecond() / without.get(i).tokensPerSecond());
+            .mapToDouble(i -> with.get(i).tokensPerSecond() / without.get(i).tokensPerSecond())
+            .toArray();
     Run last = with.get(turns - 1);
     rows.add(
         Arrays.asList(
@@ -140,7 +140,7 @@ public final class SpeculationBench {
             "%d".formatted(batch),
             format(plain, 0),
             format(fast, 0),
-            format(median(ratios), 2),
+            format(Median.of(ratios), 2),
             format(last.drafted(), 2),
             last.drafted() == 0 ? "-" : format(100 * last.accepted() / last.drafted(), 0),
             each(without),
@@ -206,9 +206,8 @@ public final class SpeculationBench {
     return list.get(i % list.size());
   }
 
-  private static double median(DoubleStream values) {
-    double[] sorted = values.sorted().toArray();
-    return (sorted[(sorted.length - 1) / 2] + sorted[sorted.length / 2]) / 2;
+  private static double speed(List<Run> runs) {
+    return Median.of(runs.stream().mapToDouble(Run::tokensPerSecond).toArray());
   }
 
   private static String each(List<Run> runs) {

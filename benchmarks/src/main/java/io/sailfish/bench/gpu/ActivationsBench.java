@@ -1,6 +1,7 @@
 package io.sailfish.bench.gpu;
 
 import io.sailfish.bench.BenchmarkResult;
+import io.sailfish.bench.Median;
 import io.sailfish.kernels.BackendRequest;
 import io.sailfish.kernels.cuda.CudaBackend;
 import io.sailfish.kernels.format.TwoByteFloat;
@@ -76,7 +77,7 @@ public final class ActivationsBench {
         runs[i][run] = millis.applyAsDouble(models.get(i));
       }
     }
-    double[] medians = Arrays.stream(runs).mapToDouble(CardTime::median).toArray();
+    double[] medians = Arrays.stream(runs).mapToDouble(Median::of).toArray();
     List<String> row =
         List.of(
             what,

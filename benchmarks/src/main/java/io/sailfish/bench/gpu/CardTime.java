@@ -2,7 +2,6 @@ package io.sailfish.bench.gpu;
 
 import io.sailfish.kernels.cuda.CudaEvent;
 import io.sailfish.kernels.cuda.CudaStream;
-import java.util.Arrays;
 
 /** Microseconds between events on a card's stream, ahead of some work and behind it. */
 final class CardTime {
@@ -28,12 +27,5 @@ final class CardTime {
       }
     }
     return micros;
-  }
-
-  /** Of two the larger one. */
-  static double median(double[] values) {
-    double[] sorted = values.clone();
-    Arrays.sort(sorted);
-    return sorted[sorted.length / 2];
   }
 }

@@ -1,5 +1,6 @@
 package io.sailfish.bench.gpu;
 
+import io.sailfish.bench.Median;
 import io.sailfish.kernels.cuda.CudaDevice;
 import io.sailfish.kernels.cuda.CudaGraph;
 import io.sailfish.kernels.cuda.CudaStream;
@@ -108,7 +109,7 @@ final class ChainBench implements AutoCloseable {
           rest();
           double[] micros = micros(graph, graphBlocks, WARM_UP, REPLAYS);
           List<Double> all = Arrays.stream(micros).map(ChainBench::rounded).boxed().toList();
-          return new Time(rounded(CardTime.median(micros)), all);
+          return new Time(rounded(Median.of(micros)), all);
         });
   }
 
@@ -121,7 +122,7 @@ final class ChainBench implements AutoCloseable {
         (graph, graphBlocks) -> {
           double once = micros(graph, graphBlocks, 1, 1)[0];
           int half = (int) (LASTING_MICROS / (2 * graphBlocks * once)) + 1;
-          return rounded(CardTime.median(micros(graph, graphBlocks, half, half)));
+          return rounded(Median.of(micros(graph, graphBlocks, half, half)));
         });
   }
 

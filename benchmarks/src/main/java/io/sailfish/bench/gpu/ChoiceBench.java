@@ -1,6 +1,7 @@
 package io.sailfish.bench.gpu;
 
 import io.sailfish.bench.BenchmarkResult;
+import io.sailfish.bench.Median;
 import io.sailfish.kernels.ChoiceInputs;
 import io.sailfish.kernels.IntTensor;
 import io.sailfish.kernels.Tensor;
@@ -159,7 +160,7 @@ public final class ChoiceBench {
     int replays = parts == 1 ? STEPS : REPLAYS;
     double[] micros = // as queued, recorded, replayed
         CardTime.each(card.stream(), 3, replays, () -> card.replay(key, work));
-    return CardTime.median(micros) / parts;
+    return Median.of(micros) / parts;
   }
 
   private void write(Options options) throws IOException {

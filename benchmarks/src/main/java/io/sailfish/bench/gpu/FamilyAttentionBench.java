@@ -1,6 +1,7 @@
 package io.sailfish.bench.gpu;
 
 import io.sailfish.bench.BenchmarkResult;
+import io.sailfish.bench.Median;
 import io.sailfish.kernels.AttentionShape;
 import io.sailfish.kernels.IntTensor;
 import io.sailfish.kernels.KvCache;
@@ -96,7 +97,7 @@ public final class FamilyAttentionBench {
     Object key = new Object();
     double[] micros = // as queued, recorded, replayed
         CardTime.each(backend.stream(), 2, REPLAYS, () -> backend.replay(key, layers));
-    return "%.2f".formatted(CardTime.median(micros) / LAYERS);
+    return "%.2f".formatted(Median.of(micros) / LAYERS);
   }
 
   private void write(Options options) throws IOException {

@@ -1,6 +1,7 @@
 package io.sailfish.bench.gpu;
 
 import io.sailfish.bench.BenchmarkResult;
+import io.sailfish.bench.Median;
 import io.sailfish.kernels.BackendRequest;
 import io.sailfish.kernels.cuda.CudaBackend;
 import io.sailfish.kernels.format.TwoByteFloat;
@@ -276,9 +277,9 @@ public final class GpuSpeculationBench {
   }
 
   private static List<String> row(Case c, Map<String, List<Run>> modes) {
-    double off = median(modes.get("off"));
-    double auto = median(modes.get("auto"));
-    double on = modes.containsKey("on") ? median(modes.get("on")) : 0;
+    double off = speed(modes.get("off"));
+    double auto = speed(modes.get("auto"));
+    double on = modes.containsKey("on") ? speed(modes.get("on")) : 0;
     List<Run> last = modes.get("auto");
     Run run = last.get(last.size() - 1);
     return List.of(
@@ -297,9 +298,8 @@ public final class GpuSpeculationBench {
         each(modes.getOrDefault("on", List.of())));
   }
 
-  private static double median(List<Run> runs) {
-    double[] sorted = runs.stream().mapToDouble(Run::tokensPerSecond).sorted().toArray();
-    return (sorted[(sorted.length - 1) / 2] + sorted[sorted.length / 2]) / 2;
+  private static double speed(List<Run> runs) {
+    return Median.of(runs.stream().mapToDouble(Run::tokensPerSecond).toArray());
   }
 
   private static String each(List<Run> runs) {

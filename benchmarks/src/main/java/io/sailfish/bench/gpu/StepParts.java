@@ -1,5 +1,6 @@
 package io.sailfish.bench.gpu;
 
+import io.sailfish.bench.Median;
 import io.sailfish.kernels.AttentionShape;
 import io.sailfish.kernels.LayerAttention;
 import io.sailfish.kernels.Ops;
@@ -215,7 +216,7 @@ final class StepParts {
 
   /** Median microseconds of {@code work}, recorded and replayed. */
   private double replays(String key, Runnable work) {
-    return CardTime.median(
+    return Median.of(
         CardTime.each(m.backend.stream(), 2, REPLAYS, () -> m.backend.replay(key, work)));
   }
 }

@@ -1,6 +1,5 @@
 package io.sailfish.bench.gpu;
 
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -52,14 +51,6 @@ final class CardProgramTest {
     } finally {
       TimeZone.setDefault(here);
     }
-  }
-
-  @Test
-  void medianIsTheLargerOfTheMiddleTwoAndLeavesTheOrder() {
-    double[] values = {7, 1, 5, 3};
-    assertEquals(5, CardTime.median(values));
-    assertArrayEquals(new double[] {7, 1, 5, 3}, values);
-    assertEquals(1, CardTime.median(new double[] {9, 0, 1}));
   }
 
   private static CardProgram program(String... line) {
