@@ -33,9 +33,6 @@ public final class CudaBackend implements Backend {
   private static final int PROMPT_CUT = 64;
   private static final float LARGEST_HALF = 65504;
 
-  /** Page-locked memory for {@link #transferMemory}: three steps of 256 rows of 128 k tokens. */
-  private static final long TRANSFER_BYTES = 256L << 20;
-
   /** What recorded steps take of the card, and what the driver takes for itself. */
   private static final long RECORDINGS_BYTES = 512L << 20;
 
@@ -49,9 +46,7 @@ public final class CudaBackend implements Backend {
   private final TwoByteFloat activations;
   private final CudaStream stream;
   private final MemoryScope scope;
-  private final Staging staging;
-  private final PinnedPool transfers;
-  private final ReadBacks readBacks;
+  private final HostCopies copies;
   private final Products products;
   private final Attention attention;
   private final StepGraphs graphs = new StepGraphs();
@@ -72,9 +67,7 @@ public final class CudaBackend implements Backend {
     this.activations = activations;
     stream = device.newStream();
     scope = device.memory().scope();
-    staging = new Staging(device);
-    transfers = new PinnedPool(device, TRANSFER_BYTES);
-    readBacks = new ReadBacks(device);
+    copies = new HostCopies(device);
     products = new Products(stream);
     attention = new Attention(stream);
     decodeOps = new CudaOps(this, products, attention, false);
@@ -136,7 +129,7 @@ public final class CudaBackend implements Backend {
   }
 
   Staging staging() {
-    return staging;
+    return copies.staging();
   }
 
   MemoryScope scope() {
@@ -352,51 +345,22 @@ public final class CudaBackend implements Backend {
 
   @Override
   public void write(Tensor dst, long offset, float[] src, int srcOffset, int count) {
-    CudaTensor tensor = (CudaTensor) dst;
-    range("write", offset, count, (long) dst.rows() * dst.cols());
-    if (tensor.exact) {
-      long to = tensor.address() + offset * Float.BYTES;
-      staging.upload(stream(), src, srcOffset, count, to);
-      return;
-    }
-    float[] present = tensor.pending() != null ? tensor.pending() : fetch(tensor);
-    tensor.write(present, offset, src, srcOffset, count);
+    copies.write(stream(), dst, offset, src, srcOffset, count);
   }
 
   @Override
   public void write(IntTensor dst, int[] src, int count) {
-    range("write", 0, count, dst.length());
-    staging.upload(stream(), src, count, ((CudaInts) dst).address());
+    copies.write(stream(), dst, src, count);
   }
 
   @Override
   public void read(Tensor src, long offset, float[] dst, int dstOffset, int count) {
-    CudaTensor tensor = (CudaTensor) src;
-    range("read", offset, count, (long) src.rows() * src.cols());
-    if (tensor.exact) {
-      staging.download(stream(), tensor.address() + offset * Float.BYTES, dst, dstOffset, count);
-      return;
-    }
-    float[] values = tensor.pending() != null ? tensor.pending() : fetch(tensor);
-    System.arraycopy(values, Math.toIntExact(offset), dst, dstOffset, count);
+    copies.read(stream(), src, offset, dst, dstOffset, count);
   }
 
   /** Waits for what is queued and copies the first {@code count} integers back. */
   public void read(IntTensor src, int[] dst, int count) {
-    range("read", 0, count, src.length());
-    staging.download(stream(), ((CudaInts) src).address(), dst, count);
-  }
-
-  private float[] fetch(CudaTensor tensor) {
-    long bytes = CudaTensor.bytes(tensor.rows(), tensor.cols(), false);
-    short[] halves = new short[Math.toIntExact(bytes / Short.BYTES)];
-    staging.download(stream(), tensor.address(), halves);
-    return tensor.untile(halves);
-  }
-
-  private static void range(String op, long offset, int count, long length) {
-    Arguments.inRange(op, "offset", 0, length, offset);
-    Arguments.inRange(op, "count", 0, length - offset, count);
+    copies.read(stream(), src, dst, count);
   }
 
   /** Greedy choices of the first rows, none of which ends anything. */
@@ -423,7 +387,7 @@ public final class CudaBackend implements Backend {
 
   @Override
   public Optional<BufferSource> transferMemory() {
-    return Optional.of(transfers);
+    return Optional.of(copies.buffers());
   }
 
   @Override
@@ -442,15 +406,7 @@ public final class CudaBackend implements Backend {
 
   @Override
   public ReadBack readBack(IntTensor src, int count, long address) {
-    range("readBack", 0, count, src.length());
-    CudaStream queue = stream();
-    long uploads = staging.mark();
-    return readBacks.queue(
-        queue,
-        ((CudaInts) src).address(),
-        address,
-        (long) count * Integer.BYTES,
-        () -> staging.release(uploads));
+    return copies.readBack(stream(), src, count, address);
   }
 
   /** Makes of a step's inputs those of the next, in which each row goes on with its token. */
@@ -470,9 +426,7 @@ public final class CudaBackend implements Backend {
     if (upload != null) {
       upload.close();
     }
-    staging.close();
-    readBacks.close();
-    transfers.close();
+    copies.close();
     attention.close();
     products.close();
     scope.close();
