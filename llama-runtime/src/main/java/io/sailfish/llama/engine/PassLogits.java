@@ -97,7 +97,10 @@ final class PassLogits implements StepExecutor.Logits {
     return scores.get(index);
   }
 
-  /** For tests; of rows that decode those of the step's last pass of such rows are there. */
+  /**
+   * What a token was chosen from, for those who compare models: an engine takes the token. Of rows
+   * that decode those of the last pass of such rows are there.
+   */
   @Override
   public void read(int index, float[] dst) {
     backend.read(tensors[index], (long) places[index] * vocabulary, dst, 0, vocabulary);
