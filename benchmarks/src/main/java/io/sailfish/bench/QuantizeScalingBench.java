@@ -5,6 +5,7 @@ import io.sailfish.kernels.WeightSource;
 import io.sailfish.llama.checkpoint.Checkpoint;
 import io.sailfish.llama.checkpoint.Checkpoints;
 import io.sailfish.llama.checkpoint.SailfishWriter;
+import io.sailfish.llama.model.ModelConfig;
 import io.sailfish.llama.quantize.Calibration;
 import io.sailfish.llama.quantize.Grid;
 import io.sailfish.llama.quantize.Recipe;
@@ -108,7 +109,7 @@ public final class QuantizeScalingBench {
       SailfishWriter.write(
           target,
           new SailfishWriter.Description(
-              checkpoint.config().firstLayers(layers),
+              firstLayers(checkpoint.config(), layers),
               all.tokenizerJson(),
               all.tokenizer(),
               all.chatTemplate(),
@@ -116,6 +117,22 @@ public final class QuantizeScalingBench {
           tensors);
       return Calibration.of(Files.readString(text), tokenizer, sequences, LENGTH);
     }
+  }
+
+  private static ModelConfig firstLayers(ModelConfig c, int count) {
+    return new ModelConfig(
+        c.name(),
+        count,
+        c.hidden(),
+        c.inner(),
+        c.attention(),
+        c.variant(),
+        c.vocabulary(),
+        c.context(),
+        c.normEps(),
+        c.rope(),
+        c.tiedEmbeddings(),
+        c.layerSizes().isEmpty() ? c.layerSizes() : c.layerSizes().subList(0, count));
   }
 
   private static double quantize(int executors, Path model, Calibration calibration, Path target)

@@ -77,7 +77,7 @@ public final class GpuSoakBench {
     RopeConfig rope = large.rope();
     AttentionShape shape = new AttentionShape(8, 2, 128);
     return new ModelConfig(
-        "tiny", 2, 1024, 1536, shape, large.variant(), 2048, 8192, 1e-5f, rope, false);
+        "tiny", 2, 1024, 1536, shape, large.variant(), 2048, 8192, 1e-5f, rope, false, List.of());
   }
 
   public static void main(String[] args) throws IOException, InterruptedException {

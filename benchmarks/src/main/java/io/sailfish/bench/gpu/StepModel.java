@@ -60,7 +60,7 @@ final class StepModel {
     RopeConfig rope = new RopeConfig(500_000, false, new RopeConfig.None());
     AttentionVariant plain = AttentionVariant.PLAIN;
     return new ModelConfig(
-        name, layers, hidden, inner, shape, plain, vocabulary, 8192, 1e-5f, rope, tied);
+        name, layers, hidden, inner, shape, plain, vocabulary, 8192, 1e-5f, rope, tied, List.of());
   }
 
   /** Llama 8B with other numbers of layers and tokens. */

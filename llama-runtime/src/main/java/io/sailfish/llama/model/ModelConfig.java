@@ -36,52 +36,6 @@ public record ModelConfig(
     layerSizes = List.copyOf(layerSizes);
   }
 
-  /** A model whose layers are all alike. */
-  public ModelConfig(
-      String name,
-      int layers,
-      int hidden,
-      int inner,
-      AttentionShape attention,
-      AttentionVariant variant,
-      int vocabulary,
-      int context,
-      float normEps,
-      RopeConfig rope,
-      boolean tiedEmbeddings) {
-    this(
-        name,
-        layers,
-        hidden,
-        inner,
-        attention,
-        variant,
-        vocabulary,
-        context,
-        normEps,
-        rope,
-        tiedEmbeddings,
-        List.of());
-  }
-
-  /** The same model with its first layers alone. */
-  public ModelConfig firstLayers(int count) {
-    List<LayerSizes> sizes = layerSizes.isEmpty() ? layerSizes : layerSizes.subList(0, count);
-    return new ModelConfig(
-        name,
-        count,
-        hidden,
-        inner,
-        attention,
-        variant,
-        vocabulary,
-        context,
-        normEps,
-        rope,
-        tiedEmbeddings,
-        sizes);
-  }
-
   /** Sizes of a layer. */
   public LayerSizes sizes(int layer) {
     return layerSizes.isEmpty()

@@ -31,7 +31,8 @@ record LoudCheckpoint(Checkpoint quiet) implements Checkpoint {
         c.context(),
         c.normEps() * FACTOR * FACTOR,
         c.rope(),
-        c.tiedEmbeddings());
+        c.tiedEmbeddings(),
+        c.layerSizes());
   }
 
   @Override
