@@ -4,15 +4,8 @@ import io.sailfish.llama.RuntimeFailure;
 import io.sailfish.llama.RuntimeFailure.Kind;
 import io.sailfish.llama.engine.GenerationResult.Finish;
 import io.sailfish.llama.tokenizer.Tokenizer;
-import java.util.ArrayList;
-import java.util.HashMap;
-import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.LinkedBlockingQueue;
-import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -31,40 +24,18 @@ public final class Engine implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(Engine.class);
 
   private final EngineConfig config;
-  private final StepExecutor executor;
   private final Tokenizer tokenizer;
   private final Scheduler scheduler;
   private final Speculation speculation;
-  private final StepOutputs outputs;
+  private final StepPipeline steps;
   private final RequestLimits requestLimits;
-  private final Map<Sequence, Row> rows = new IdentityHashMap<>();
-  private final Map<Row.Key, Row> rowsByKey = new HashMap<>();
+  private final LiveRows rows = new LiveRows();
   private final EngineCounters counters = new EngineCounters();
-
-  /** The step that was queued last, as long as its outputs have not been looked at. */
-  private QueuedStep queued;
-
-  private long settledNanos;
-
-  /** When the last step's tokens were with their rows, or the first request came after none. */
-  private long turnNanos;
-
-  private final LinkedBlockingQueue<Runnable> commands = new LinkedBlockingQueue<>();
-  private final ExecutorService answers;
-  private volatile Thread answerThread;
-
-  /** Ends of rows, handed over once the metrics of their step can be seen. */
-  private final List<Runnable> ends = new ArrayList<>();
-
+  private final Commands commands = new Commands();
+  private final AnswerThread answers;
   private final Thread thread;
   private volatile EngineMetrics metrics = new EngineCounters().snapshot(0);
   private boolean closing;
-
-  /** Why no more requests are taken; guarded by {@link #commands}. */
-  private RuntimeFailure ended;
-
-  /** Null unless one was asked for. */
-  private final StepTimeline timeline;
 
   private Engine(
       StepExecutor executor, Tokenizer tokenizer, EngineConfig config, StepTimeline timeline) {
@@ -73,8 +44,6 @@ public final class Engine implements AutoCloseable {
           "an executor that runs ahead has to compute prompts and answers by different operators");
     }
     this.config = config;
-    this.timeline = timeline;
-    this.executor = executor;
     this.tokenizer = tokenizer;
     BlockPool pool =
         new BlockPool(
@@ -88,11 +57,12 @@ public final class Engine implements AutoCloseable {
     this.requestLimits =
         new RequestLimits(
             config.name(), config.contextTokens(), executor.vocabulary(), executor.mostWeighed());
-    this.outputs = new StepOutputs(config, executor, counters, rows, new EndsOfRows());
-    this.answers =
-        Executors.newSingleThreadExecutor(
-            task -> answerThread = daemon(task, "sailfish-answers-" + config.name()));
-    this.thread = daemon(this::run, "sailfish-engine-" + config.name());
+    Map<Sequence, Row> live = rows.bySequence();
+    StepOutputs outputs = new StepOutputs(config, executor, counters, live, new EndsOfRows());
+    this.steps =
+        new StepPipeline(executor, scheduler, speculation, outputs, counters, live, timeline);
+    this.answers = new AnswerThread("sailfish-answers-" + config.name());
+    this.thread = AnswerThread.daemon(this::run, "sailfish-engine-" + config.name());
   }
 
   /**
@@ -125,13 +95,13 @@ public final class Engine implements AutoCloseable {
    * not be changed afterwards. A request that can never run gives a ticket failed with USER.
    */
   public Ticket submit(GenerationRequest request) {
-    Ticket ticket = new Ticket(request, t -> enqueue(() -> drop(t)));
+    Ticket ticket = new Ticket(request, t -> commands.add(() -> drop(t)));
     String refusal = requestLimits.refusal(request);
     if (refusal != null) {
       ticket.completeExceptionally(new RuntimeFailure(Kind.USER, refusal, null));
       return ticket;
     }
-    RuntimeFailure failure = enqueue(() -> accept(ticket));
+    RuntimeFailure failure = commands.add(() -> accept(ticket));
     if (failure != null) {
       ticket.completeExceptionally(failure);
     }
@@ -144,15 +114,15 @@ public final class Engine implements AutoCloseable {
    */
   @Override
   public void close() {
-    enqueue(() -> closing = true);
-    boolean mayWait = Thread.currentThread() != answerThread;
+    commands.add(() -> closing = true);
+    boolean mayWait = !answers.isCurrent();
     boolean interrupted = false;
-    while (thread.isAlive() || mayWait && !answers.isTerminated()) {
+    while (thread.isAlive() || mayWait && !answers.hasEnded()) {
       try {
         thread.join();
         answers.shutdown();
         if (mayWait) {
-          answers.awaitTermination(1, TimeUnit.MINUTES);
+          answers.awaitEnd();
         }
       } catch (InterruptedException e) {
         interrupted = true;
@@ -160,16 +130,6 @@ public final class Engine implements AutoCloseable {
     }
     if (interrupted) {
       Thread.currentThread().interrupt();
-    }
-  }
-
-  /** Hands a command to the engine's thread; the reason if that takes no more. */
-  private RuntimeFailure enqueue(Runnable command) {
-    synchronized (commands) {
-      if (ended == null) {
-        commands.add(command);
-      }
-      return ended;
     }
   }
 
@@ -195,69 +155,47 @@ public final class Engine implements AutoCloseable {
       settled(); // what was queued behind the last row's end, or its time would be the next one's
       long start = System.nanoTime();
       Runnable first = commands.take();
-      turnNanos = System.nanoTime();
-      counters.idleNanos += turnNanos - start;
+      long begin = System.nanoTime();
+      steps.begin(begin);
+      counters.idleNanos += begin - start;
       first.run();
     }
-    for (Runnable next = commands.poll(); next != null; next = commands.poll()) {
-      next.run();
-    }
+    commands.runAll();
   }
 
   private void accept(Ticket ticket) {
     if (ticket.isDone()) {
       return;
     }
-    Row.Key key = Row.Key.of(ticket.request());
-    Row equal = rowsByKey.get(key);
-    if (equal != null) {
-      equal.tickets.add(ticket);
-      return;
-    }
-    Row row = new Row(key, ticket, tokenizer);
-    rowsByKey.put(key, row);
-    rows.put(row.sequence, row);
-    scheduler.add(row.sequence);
+    rows.join(ticket, tokenizer).ifPresent(row -> scheduler.add(row.sequence));
   }
 
   private void drop(Ticket ticket) {
     counters.cancelledRows++;
-    Row row = rowsByKey.get(Row.Key.of(ticket.request()));
-    if (row != null && row.tickets.remove(ticket) && row.tickets.isEmpty()) {
-      forget(row);
-    }
+    rows.leave(ticket).ifPresent(this::forget);
   }
 
-  /**
-   * Queues a step and settles the one before, whose tokens the queued one takes where they are.
-   * Where an executor does not run ahead, or the host has to say what came true of drafts, the step
-   * is settled as well.
-   */
+  /** Plans a step, with drafts where they pay, and hands it on; or settles the last one. */
   private void step() {
-    if (closing || rows.isEmpty() && queued == null) {
+    if (closing || rows.isEmpty() && steps.isEmpty()) {
       return;
     }
-    if (queued != null && speculation.pays(scheduler, rows) && !settled()) {
+    if (!steps.isEmpty() && speculation.pays(scheduler, rows.bySequence()) && !settled()) {
       return;
     }
     long start = System.nanoTime();
-    if (queued == null) {
-      speculation.propose(scheduler, rows);
+    if (steps.isEmpty()) {
+      speculation.propose(scheduler, rows.bySequence());
     }
     BatchPlan plan = scheduler.plan();
     counters.planNanos += System.nanoTime() - start;
-    if (plan.isEmpty() && queued == null) {
+    if (plan.isEmpty() && steps.isEmpty()) {
       throw new IllegalStateException(
           "nothing planned with %d sequences waiting and %d running"
               .formatted(scheduler.numWaiting(), scheduler.numRunning()));
     }
     try {
-      QueuedStep next = plan.isEmpty() ? null : queue(plan);
-      settle();
-      queued = next;
-      if (next != null && next.settleAtOnce()) {
-        settle();
-      }
+      steps.advance(plan);
     } catch (RuntimeException | OutOfMemoryError e) {
       failRunning(e);
     }
@@ -267,7 +205,7 @@ public final class Engine implements AutoCloseable {
   /** Settles the queued step before another is planned; whether rows are left to plan one for. */
   private boolean settled() {
     try {
-      settle();
+      steps.settle();
     } catch (RuntimeException | OutOfMemoryError e) {
       failRunning(e);
     }
@@ -275,64 +213,9 @@ public final class Engine implements AutoCloseable {
     return !rows.isEmpty();
   }
 
-  private QueuedStep queue(BatchPlan plan) {
-    int decoding = EngineCounters.decoding(plan);
-    long start = System.nanoTime();
-    StepExecutor.Logits output = executor.execute(plan);
-    counters.queueNanos += System.nanoTime() - start;
-    boolean hostDecides = false;
-    for (BatchPlan.Part part : plan.parts()) {
-      Sequence sequence = part.sequence();
-      if (part.drafts() > 0) {
-        hostDecides = true;
-      } else if (part.scored() > 0) {
-        if (part.endsScoring()) {
-          sequence.seal();
-        }
-      } else if (part.logits() > 0) {
-        sequence.appendUnknown(output.source(part.firstLogit()));
-        Row row = rows.get(sequence);
-        if (outputs.isLast(row, sequence.length())) {
-          sequence.seal();
-        }
-      }
-    }
-    return new QueuedStep(plan, output, decoding, start, hostDecides || !executor.runsAhead());
-  }
-
-  /** Waits for the queued step, if there is one, and hands its tokens to their rows. */
-  private void settle() {
-    QueuedStep step = queued;
-    if (step == null) {
-      return;
-    }
-    queued = null;
-    long waiting = System.nanoTime();
-    step.output().await();
-    long executed = System.nanoTime();
-    counters.awaitNanos += executed - waiting;
-    long begun = Math.max(step.startNanos(), settledNanos);
-    BatchPlan plan = step.plan();
-    counters.step(plan, step.decoding(), executed - begun);
-    settledNanos = executed;
-    StepUse use = step.use(executed - begun, executor, scheduler.kvUse());
-    long accepted = counters.acceptedTokens;
-    outputs.apply(plan, step.output(), use);
-    accepted = counters.acceptedTokens - accepted;
-    long end = System.nanoTime();
-    counters.samplingNanos += end - executed;
-    speculation.measured(plan, step.decoding(), accepted, end - turnNanos);
-    turnNanos = end;
-    if (timeline != null) {
-      timeline.step(use, new StepTimeline.Times(step.startNanos(), begun, waiting, executed, end));
-      timeline.queue(scheduler.numRunning(), scheduler.numWaiting(), end);
-    }
-  }
-
   private void publish() {
     metrics = counters.snapshot(scheduler.preemptions());
-    ends.forEach(answers::execute);
-    ends.clear();
+    answers.handOver();
   }
 
   /** Rows end while a step's outputs are looked at. */
@@ -352,20 +235,19 @@ public final class Engine implements AutoCloseable {
     counters.finishedRows++;
     counters.sharedRows += row.tickets.size() - 1;
     forget(row);
-    ends.add(() -> row.answer(finish, tokenizer));
+    answers.add(() -> row.answer(finish, tokenizer));
   }
 
   private void fail(Row row, RuntimeFailure failure) {
     counters.failedRows++;
     forget(row);
-    ends.add(() -> row.fail(failure));
+    answers.add(() -> row.fail(failure));
   }
 
   private void forget(Row row) {
     scheduler.remove(row.sequence);
     row.sequence.dropUnknown();
-    rows.remove(row.sequence);
-    rowsByKey.remove(row.key);
+    rows.remove(row);
   }
 
   /** The cache's contents are unknown after a failed step, so what runs cannot go on. */
@@ -374,43 +256,27 @@ public final class Engine implements AutoCloseable {
     if (failure.kind() == Kind.FATAL) {
       throw failure;
     }
-    queued = null;
+    steps.drop();
     List<Sequence> running = scheduler.dropRunning();
     LOG.warn("engine {}: a step failed, {} rows with it", config.name(), running.size(), cause);
     for (Sequence sequence : running) {
-      fail(rows.get(sequence), failure);
+      fail(rows.of(sequence), failure);
     }
     // What was put back may have waited for a token of that step; it is computed again.
-    rows.keySet().forEach(Sequence::dropUnknown);
+    rows.all().forEach(row -> row.sequence.dropUnknown());
   }
 
   private void end(RuntimeFailure reason) {
-    List<Runnable> left = new ArrayList<>();
-    synchronized (commands) {
-      ended = reason;
-      commands.drainTo(left);
-    }
     // Requests that came too late become rows too, to fail with the others.
-    left.forEach(Runnable::run);
-    for (Row row : new ArrayList<>(rows.values())) {
-      fail(row, reason);
-    }
+    commands.end(reason).forEach(Runnable::run);
+    rows.all().forEach(row -> fail(row, reason));
     scheduler.dropRunning();
     publish();
     answers.shutdown();
-    if (timeline != null) {
-      timeline.close();
-    }
     try {
-      executor.close();
+      steps.close();
     } catch (RuntimeException e) {
-      LOG.warn("engine {}: its memory could not be freed", config.name(), e);
+      LOG.warn("engine {}: its memory or its timeline could not be closed", config.name(), e);
     }
-  }
-
-  private static Thread daemon(Runnable task, String name) {
-    Thread thread = new Thread(task, name);
-    thread.setDaemon(true);
-    return thread;
   }
 }

@@ -8,7 +8,9 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.sailfish.llama.DeviceUse;
 import io.sailfish.llama.RuntimeFailure;
+import java.io.FilterWriter;
 import java.io.IOException;
+import java.io.Writer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -121,6 +123,24 @@ class StepTimelineTest {
         assertThrows(RuntimeFailure.class, () -> StepTimeline.in(file.resolve("below"), "m"));
     assertEquals(RuntimeFailure.Kind.USER, failure.kind());
     assertTrue(failure.getMessage().contains("engine.timelineDir"), failure.getMessage());
+  }
+
+  /** A full disk shows when the last of it is written. */
+  @Test
+  void aTimelineThatCannotBeEndedLeavesNoMemoryBehind() {
+    Writer full =
+        new FilterWriter(Writer.nullWriter()) {
+          @Override
+          public void flush() throws IOException {
+            throw new IOException("no space left");
+          }
+        };
+    FakeModel model = new FakeModel(64, 4);
+    EngineConfig config =
+        new EngineConfig("full", 4, "test", 40, 64, 4, 1, 16, 16, false, Set.of(), Drafting.OFF);
+    StepTimeline timeline = new StepTimeline(Path.of("full.json"), full);
+    Engine.start(model, new LetterTokenizer(), config, timeline).close();
+    assertTrue(model.closed);
   }
 
   private static Path only(Path folder) throws IOException {
