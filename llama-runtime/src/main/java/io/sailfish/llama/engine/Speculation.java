@@ -1,6 +1,6 @@
 package io.sailfish.llama.engine;
 
-import java.util.ArrayList;
+import io.sailfish.llama.engine.Guesses.Guess;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -22,19 +22,11 @@ final class Speculation {
   /** Rows up to which it is looked at: with more a step has become compute-bound anywhere. */
   static final int MOST_ROWS = 32;
 
-  /** Longest draft of a row: beyond it there is hardly a chance left. */
-  private static final int LONGEST = 16;
-
-  /** Tokens of prompts that are taken in before a step, all rows together: that takes time too. */
-  private static final int TAKEN_IN = 2048;
-
   /** Tokens by which a row is ahead of the others when further ones are worth nothing. */
   private static final double AHEAD = 16;
 
   /** Looks before the first one that counts: enough for the code to be compiled. */
   private static final int REHEARSED = 512;
-
-  private static final double NEWEST = 1.0 / 64;
 
   /** What drafts have to gain to begin, as times are measured and chances guessed, and to go on. */
   private static final double TO_BEGIN = 1.08;
@@ -45,16 +37,12 @@ final class Speculation {
 
   private final EngineConfig config;
   private final Steps steps;
-  private final HitRates rates = new HitRates(NEWEST);
+  private final Guesses looks;
   private final DraftAccount account = new DraftAccount();
-  private final StepCosts plain;
-  private final StepCosts drafted;
-  private long step;
+  private final DraftTimes times;
 
   /** What a step without drafts takes longer when its tokens were waited for. */
   private double waitNanos;
-
-  private long lookNanos;
 
   /** The proposal of the step that is measured next, null without drafts. */
   private Proposal proposal;
@@ -90,13 +78,6 @@ final class Speculation {
   }
 
   /**
-   * A row and what may be drafted for it.
-   *
-   * @param left tokens that it may still get
-   */
-  private record Guess(Sequence sequence, int[] draft, double[] chances, int left) {}
-
-  /**
    * @param plain time of the step without drafts
    * @param most time with them that is put down to them: what is longer was delayed
    * @param tokenNanos what a drafted token that comes true is worth
@@ -106,8 +87,8 @@ final class Speculation {
   Speculation(EngineConfig config, Steps steps) {
     this.config = config;
     this.steps = steps;
-    this.plain = new StepCosts(2 * MOST_ROWS, steps.warmUps());
-    this.drafted = steps.runAhead() ? new StepCosts(2 * MOST_ROWS, steps.warmUps()) : plain;
+    this.looks = new Guesses(config, steps.clock());
+    this.times = new DraftTimes(steps, 2 * MOST_ROWS);
   }
 
   /**
@@ -120,14 +101,14 @@ final class Speculation {
       return;
     }
     Sequence sequence = new Sequence(new int[1], List.of());
-    RowDrafts drafts = new RowDrafts(new HitRates(NEWEST));
+    RowDrafts drafts = new RowDrafts(Guesses.rates());
     for (int i = 1; i <= REHEARSED; i++) {
-      sequence.append(i % LONGEST);
-      drafts.follow(sequence, TAKEN_IN);
-      int[] draft = drafts.draft(LONGEST, config.stopIds());
+      sequence.append(i % Guesses.LONGEST);
+      drafts.follow(sequence, Guesses.TAKEN_IN);
+      int[] draft = drafts.draft(Guesses.LONGEST, config.stopIds());
       double[] chances = drafts.chances(draft.length);
       DraftLengths.best(
-          weighted(List.of(new Guess(sequence, draft, chances, LONGEST)), false),
+          weighted(List.of(new Guess(sequence, draft, chances, Guesses.LONGEST)), false),
           new DraftLengths.Terms(draft.length, 1, TO_BEGIN, 0, 1),
           rows -> 1);
     }
@@ -160,9 +141,10 @@ final class Speculation {
     }
     proposal = null;
     if (choice.drafted() > 0 && config.drafting().isMeasured()) {
-      double without = plain.nanos(filled(guesses.size()), step);
+      int count = guesses.size();
+      double without = times.plain(count);
       double gained = (choice.speed() - 1) * without / accepted(guesses, choice);
-      proposal = new Proposal(without, longest(guesses.size(), choice.drafted(), without), gained);
+      proposal = new Proposal(without, times.longest(count, choice.drafted(), without), gained);
     }
   }
 
@@ -182,15 +164,14 @@ final class Speculation {
    * @param accepted drafted tokens that came true
    */
   void measured(BatchPlan plan, int decoding, long accepted, long nanos) {
-    step++;
+    times.count();
     if (config.drafting().isMeasured()) {
-      account.lose(lookNanos);
+      account.lose(looks.takeNanos());
       if (decoding == plan.rows()) {
-        note(plan, filled(decoding), accepted, nanos);
+        note(plan, decoding, accepted, nanos);
       }
       drafting = plan.drafts() > 0;
     }
-    lookNanos = 0;
     settled = false;
     waited = false;
     proposal = null;
@@ -198,7 +179,7 @@ final class Speculation {
 
   private void note(BatchPlan plan, int rows, long accepted, long nanos) {
     if (plan.drafts() > 0) {
-      drafted.note(rows, nanos, step);
+      times.noteDrafted(rows, nanos);
       if (proposal != null) {
         double took = Math.min(nanos, proposal.most());
         account.gain(accepted * proposal.tokenNanos());
@@ -208,12 +189,12 @@ final class Speculation {
       return;
     }
     if (!steps.runAhead() || !settled) {
-      plain.note(rows, nanos, step);
+      times.notePlain(rows, nanos);
     }
-    if (!plain.knows(rows, step)) {
+    if (!times.knowsPlain(rows)) {
       return;
     }
-    double usual = plain.nanos(rows, step);
+    double usual = times.plain(rows);
     if (steps.runAhead() && settled && waited) {
       double longer = Math.max(0, Math.min(nanos, StepCosts.DELAYED * usual) - usual);
       waitNanos += NEWEST_WAIT * (longer - waitNanos);
@@ -228,41 +209,7 @@ final class Speculation {
       return List.of();
     }
     List<Sequence> decoding = scheduler.onlyDecoding(MOST_ROWS);
-    if (decoding.isEmpty()) {
-      return List.of();
-    }
-    long start = steps.clock().getAsLong();
-    List<Guess> guesses = new ArrayList<>(decoding.size());
-    int left = TAKEN_IN;
-    for (Sequence sequence : decoding) {
-      Row row = rows.get(sequence);
-      if (row.drafts == null) {
-        row.drafts = new RowDrafts(rates);
-      }
-      left -= row.drafts.follow(sequence, left);
-      guesses.add(guess(row));
-    }
-    lookNanos += steps.clock().getAsLong() - start;
-    return guesses;
-  }
-
-  /**
-   * Tokens that a step under way will give are part of the guess and of its chances. The step gives
-   * one token more than is drafted, and the last token of all is not computed.
-   */
-  private Guess guess(Row row) {
-    Sequence sequence = row.sequence;
-    int length = sequence.length();
-    int left = row.params.maxTokens() - (length - sequence.promptLength());
-    int most = Math.min(LONGEST, Math.min(left - 1, config.contextTokens() - length));
-    if (most <= 0 || !row.drafts.follows(sequence)) {
-      return new Guess(sequence, new int[0], new double[0], left);
-    }
-    int unknown = length - sequence.known();
-    int[] draft = row.drafts.draft(most + unknown, config.stopIds());
-    double[] chances = row.drafts.chances(draft.length);
-    int from = Math.min(unknown, draft.length);
-    return new Guess(sequence, draft, Arrays.copyOfRange(chances, from, draft.length), left);
+    return decoding.isEmpty() ? List.of() : looks.look(decoding, rows);
   }
 
   /**
@@ -278,16 +225,17 @@ final class Speculation {
           new DraftLengths.Terms(most, 1, 0, 0, Double.POSITIVE_INFINITY),
           count -> 1);
     }
-    if (none || !plain.knows(filled(rows), step)) {
+    if (none || !times.knowsPlain(rows)) {
       return DraftLengths.Choice.none(rows); // a step without drafts has to be measured first
     }
-    double without = plain.nanos(filled(rows), step);
+    double without = times.plain(rows);
     double loss = config.drafting() == Drafting.AUTO ? account.balance() : Double.POSITIVE_INFINITY;
     double gain = drafting ? TO_GO_ON : TO_BEGIN;
     return DraftLengths.best(
         weighted(guesses, scheduler.numWaiting() > 0),
-        new DraftLengths.Terms(Math.min(most, reach(rows) - rows), without, gain, extra, loss),
-        count -> nanos(rows, count - rows, without));
+        new DraftLengths.Terms(
+            Math.min(most, times.reach(rows) - rows), without, gain, extra, loss),
+        count -> times.drafted(rows, count - rows, without));
   }
 
   /**
@@ -311,32 +259,5 @@ final class Speculation {
     int length = guess.draft().length;
     return new DraftLengths.Chances(
         IntStream.rangeClosed(1, length).mapToDouble(i -> 1.0 / i).toArray(), 1);
-  }
-
-  /** What is longer something else delayed, or it was recorded: once for each size. */
-  private double longest(int rows, int more, double without) {
-    return steps.warmUps() > 0 || drafted.knows(filled(rows + more), step)
-        ? StepCosts.DELAYED * nanos(rows, more, without)
-        : Double.POSITIVE_INFINITY;
-  }
-
-  /** How many rows a step may have: what it costs is tried from small to large. */
-  private int reach(int rows) {
-    return filled(2 * Math.max(filled(rows), drafted.largest(step)) + 2);
-  }
-
-  /** Time of a step of {@code rows} and {@code more} drafted ones; at least that without them. */
-  private double nanos(int rows, int more, double without) {
-    int filled = filled(rows + more);
-    boolean known = drafted.largest(step) >= filled(rows);
-    double nanos =
-        known
-            ? drafted.nanos(filled, step)
-            : StepCosts.guess(without, filled(rows), filled - filled(rows));
-    return Math.max(without, nanos);
-  }
-
-  private int filled(int rows) {
-    return steps.filled().applyAsInt(rows);
   }
 }
