@@ -55,12 +55,6 @@ final class BareModel {
     backend.write(step.blockTables(), identity, blocks);
   }
 
-  /** Bytes of the KV cache. */
-  long kvBytes() {
-    long block = backend.kvBlockBytes(config.layers(), BLOCK_TOKENS, config.attention());
-    return block * MAX_SEQUENCES * STRIDE;
-  }
-
   /** Seconds for {@code steps} steps of {@code rows} sequences after prompts that are not timed. */
   double decode(int rows, int steps, int seed) {
     Random random = new Random(seed);

@@ -9,7 +9,4 @@ public interface KvCache {
   int numBlocks();
 
   int blockTokens();
-
-  /** Bytes of one block over all layers, keys and values. */
-  long blockBytes();
 }

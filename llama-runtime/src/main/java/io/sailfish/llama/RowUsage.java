@@ -29,29 +29,4 @@ public record RowUsage(
     long stepRows,
     long steps,
     DeviceUse device)
-    implements Serializable {
-
-  /** Of rows whose device is not known. */
-  public RowUsage(
-      long rows,
-      long promptTokens,
-      long outputTokens,
-      long reusedTokens,
-      long truncatedRows,
-      long errorRows,
-      long waitNanos,
-      long stepRows,
-      long steps) {
-    this(
-        rows,
-        promptTokens,
-        outputTokens,
-        reusedTokens,
-        truncatedRows,
-        errorRows,
-        waitNanos,
-        stepRows,
-        steps,
-        DeviceUse.NONE);
-  }
-}
+    implements Serializable {}

@@ -136,12 +136,12 @@ class KryoTest {
               .map(
                   n -> {
                     RowTask.Generate generate = (RowTask.Generate) task.value();
-                    return new RowUsage(n, generate.params().maxTokens(), 0, 0, 0, 0, 0, 0, 0);
+                    return usage(n, generate.params().maxTokens());
                   })
               .persist(StorageLevel.MEMORY_AND_DISK_SER());
       assertEquals(3, usages.count());
       List<RowUsage> collected = new ArrayList<>(usages.collect());
-      assertEquals(new RowUsage(3, 5, 0, 0, 0, 0, 0, 0, 0), collected.get(2));
+      assertEquals(usage(3, 5), collected.get(2));
       assertTrue(
           spark
               .sql(
@@ -160,5 +160,9 @@ class KryoTest {
     } finally {
       Sessions.stop(spark);
     }
+  }
+
+  private static RowUsage usage(long rows, long promptTokens) {
+    return new RowUsage(rows, promptTokens, 0, 0, 0, 0, 0, 0, 0, DeviceUse.NONE);
   }
 }

@@ -123,9 +123,4 @@ final class CpuKvCache implements KvCache {
   public int blockTokens() {
     return blockTokens;
   }
-
-  @Override
-  public long blockBytes() {
-    return blockBytes(layers, blockTokens, shape);
-  }
 }

@@ -61,9 +61,4 @@ record CudaKvCache(int layers, int numBlocks, AttentionShape shape, long address
   public int blockTokens() {
     return TOKENS;
   }
-
-  @Override
-  public long blockBytes() {
-    return blockBytes(layers, shape);
-  }
 }

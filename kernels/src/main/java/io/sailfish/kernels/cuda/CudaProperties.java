@@ -6,8 +6,6 @@ package io.sailfish.kernels.cuda;
  * @param name as the driver spells it
  * @param computeCapability major * 10 + minor: 80, 86, 89, 90, 100
  * @param multiprocessors number of SMs
- * @param sharedBytesPerBlock the most that a block may ask for
- * @param l2Bytes size of the second-level cache
  * @param totalBytes device memory
  * @param bytesPerSecond nominal speed of that memory: clock times width, both edges
  */
@@ -15,8 +13,6 @@ public record CudaProperties(
     String name,
     int computeCapability,
     int multiprocessors,
-    int sharedBytesPerBlock,
-    long l2Bytes,
     long totalBytes,
     double bytesPerSecond) {
 

@@ -66,10 +66,6 @@ final class CudaTensor implements Tensor {
     return buffer.address();
   }
 
-  int tileRows() {
-    return tileRows;
-  }
-
   /** The tensor as an operator writes it; what was there before is gone. */
   TiledActivations written(int tileRows) {
     pending = null;

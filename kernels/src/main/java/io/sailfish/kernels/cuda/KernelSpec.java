@@ -11,25 +11,19 @@ import java.util.List;
 public final class KernelSpec {
   /** Parameter types; the second column is what PTX calls them. */
   public enum Type {
-    POINTER("u64", 8),
-    I32("u32", 4),
-    I64("u64", 8),
-    F32("f32", 4);
+    POINTER("u64"),
+    I32("u32"),
+    I64("u64"),
+    F32("f32");
 
     private final String ptx;
-    private final int bytes;
 
-    Type(String ptx, int bytes) {
+    Type(String ptx) {
       this.ptx = ptx;
-      this.bytes = bytes;
     }
 
     String ptx() {
       return ptx;
-    }
-
-    int bytes() {
-      return bytes;
     }
   }
 

@@ -23,7 +23,6 @@ public final class WeightUpload implements AutoCloseable {
   private static final int SLOT_BYTES = 4 << 20;
 
   private final CudaStream stream;
-  private final CudaMemory memory;
   private final PinnedMemory[] staging = new PinnedMemory[2];
   private final CudaEvent[] sent = new CudaEvent[2];
   private int turn;
@@ -43,7 +42,6 @@ public final class WeightUpload implements AutoCloseable {
 
   public WeightUpload(CudaStream stream) {
     this.stream = stream;
-    memory = stream.device().memory();
     for (int i = 0; i < staging.length; i++) {
       staging[i] = stream.device().pinned(STAGING_BYTES, "weight upload");
       sent[i] = stream.device().newEvent();

@@ -120,7 +120,9 @@ class AttentionGeometryTest {
   void blocksOfALayerLieSideBySide() {
     CudaKvCache cache = new CudaKvCache(3, 10, new AttentionShape(4, 2, 24), 1 << 20);
     assertEquals(2 * 2 * 16 * 32 * 2, CudaKvCache.layerBlockBytes(cache.shape()));
-    assertEquals(3 * CudaKvCache.layerBlockBytes(cache.shape()) + 16 * 4, cache.blockBytes());
+    assertEquals(
+        3 * CudaKvCache.layerBlockBytes(cache.shape()) + 16 * 4,
+        CudaKvCache.blockBytes(3, cache.shape()));
     assertEquals((1 << 20) + 2 * 10 * 4096, cache.layerAddress(2));
     assertEquals((1 << 20) + 3 * 10 * 4096, cache.historyAddress());
   }

@@ -108,10 +108,6 @@ final class GgufMetadata {
     return Double.longBitsToDouble(v.bits);
   }
 
-  double number(String key, double otherwise) {
-    return has(key) ? number(key) : otherwise;
-  }
-
   boolean flag(String key, boolean otherwise) {
     if (!has(key)) {
       return otherwise;

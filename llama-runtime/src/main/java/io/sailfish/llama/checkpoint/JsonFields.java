@@ -75,10 +75,6 @@ final class JsonFields {
     return at.isEmpty() ? key : at + "." + key;
   }
 
-  Path file() {
-    return file;
-  }
-
   boolean has(String key) {
     return node.hasNonNull(key);
   }

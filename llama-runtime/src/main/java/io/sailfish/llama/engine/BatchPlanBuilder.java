@@ -26,10 +26,6 @@ final class BatchPlanBuilder {
     return tokenIds.size;
   }
 
-  int logits() {
-    return logitRows.size;
-  }
-
   /** The next {@code rows} tokens of a sequence; logits of the last one if it is the newest. */
   void add(Sequence sequence, int rows) {
     int first = sequence.computed();

@@ -54,10 +54,4 @@ public record EngineMetrics(
   public double batchFill() {
     return steps == 0 ? 0 : (double) stepSequences / steps;
   }
-
-  /** Output tokens a second of the time that the engine was not idle. */
-  public double outputTokensPerSecond() {
-    long busy = prefillNanos + decodeNanos + samplingNanos + planNanos;
-    return busy == 0 ? 0 : outputTokens * 1e9 / busy;
-  }
 }

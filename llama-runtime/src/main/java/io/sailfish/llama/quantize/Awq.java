@@ -1,6 +1,5 @@
 package io.sailfish.llama.quantize;
 
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
@@ -137,14 +136,5 @@ final class Awq {
           }
         });
     return Arrays.stream(sums).sum();
-  }
-
-  /**
-   * Multiplies the columns of matrices by factors and says what the inputs are to be divided by.
-   */
-  static List<Matrix> scaledAll(List<Matrix> matrices, float[] scales) {
-    List<Matrix> out = new ArrayList<>();
-    matrices.forEach(matrix -> out.add(scaled(matrix, scales)));
-    return out;
   }
 }

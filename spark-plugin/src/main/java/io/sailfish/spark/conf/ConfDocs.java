@@ -45,14 +45,7 @@ public final class ConfDocs {
   }
 
   private static String doc(ConfEntry<?> entry) {
-    StringBuilder text = new StringBuilder(entry.doc());
-    if (!entry.rule().isEmpty()) {
-      text.append(" Value ").append(entry.rule()).append('.');
-    }
-    if (!entry.formerKeys().isEmpty()) {
-      text.append(" Formerly `").append(String.join("`, `", entry.formerKeys())).append("`.");
-    }
-    return text.toString();
+    return entry.rule().isEmpty() ? entry.doc() : entry.doc() + " Value " + entry.rule() + ".";
   }
 
   private static void row(

@@ -17,7 +17,6 @@ import org.apache.spark.network.util.JavaUtils;
  * @param rule the check in words
  * @param defaultText the default as a user would write it; empty = not set
  * @param scope when a change takes effect
- * @param formerKeys names the setting had before; still read
  */
 public record ConfEntry<T>(
     String key,
@@ -27,8 +26,7 @@ public record ConfEntry<T>(
     Predicate<T> check,
     String rule,
     String defaultText,
-    Scope scope,
-    List<String> formerKeys) {
+    Scope scope) {
 
   /** When a setting is read. */
   public enum Scope {
@@ -100,7 +98,6 @@ public record ConfEntry<T>(
     private String doc;
     private Predicate<T> check = v -> true;
     private String rule = "";
-    private List<String> formerKeys = List.of();
 
     private Builder(String key, String type, Function<String, T> parser) {
       this.key = key;
@@ -119,11 +116,6 @@ public record ConfEntry<T>(
       return this;
     }
 
-    Builder<T> formerly(String... keys) {
-      formerKeys = List.of(keys);
-      return this;
-    }
-
     ConfEntry<T> startup(String defaultText) {
       return build(defaultText, Scope.STARTUP);
     }
@@ -136,8 +128,7 @@ public record ConfEntry<T>(
       if (doc == null) {
         throw new IllegalStateException(key + " has no documentation");
       }
-      ConfEntry<T> entry =
-          new ConfEntry<>(key, doc, type, parser, check, rule, defaultText, scope, formerKeys);
+      ConfEntry<T> entry = new ConfEntry<>(key, doc, type, parser, check, rule, defaultText, scope);
       entry.parse(defaultText);
       return entry;
     }

@@ -249,7 +249,6 @@ public final class SailfishConf {
     Map<String, ConfEntry<?>> byKey = new HashMap<>();
     for (ConfEntry<?> entry : ENTRIES) {
       byKey.put(entry.key(), entry);
-      entry.formerKeys().forEach(former -> byKey.put(former, entry));
     }
     Map<String, String> given = new TreeMap<>();
     all.forEach(
@@ -260,7 +259,7 @@ public final class SailfishConf {
           ConfEntry<?> entry = byKey.get(key);
           if (entry != null) {
             entry.parse(text);
-            given.putIfAbsent(entry.key(), text);
+            given.put(key, text);
           } else if (NAMED_PATH_KEY.matcher(key).matches()) {
             given.put(key, text);
           } else {

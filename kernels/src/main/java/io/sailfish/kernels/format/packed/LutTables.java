@@ -46,10 +46,6 @@ public final class LutTables {
     return new LutTables(code, activations, decoded);
   }
 
-  public PackedCode code() {
-    return code;
-  }
-
   public TwoByteFloat type() {
     return type;
   }

@@ -62,33 +62,6 @@ class WeightValuesTest {
   }
 
   @Test
-  void actOrderSortsByGroupAndKeepsTheRest() {
-    PackedLayout layout = layout(PackedCode.W4, ZeroKind.SYMMETRIC, 1);
-    int[] groups = new int[64];
-    for (int k = 0; k < 64; k++) {
-      groups[k] = k % 2 == 0 ? 1 : 0;
-    }
-    int[] permutation = ActOrder.permutation(layout, groups);
-    assertEquals(128, permutation.length);
-    assertEquals(1, permutation[0]);
-    assertEquals(63, permutation[31]);
-    assertEquals(0, permutation[32]);
-    assertEquals(62, permutation[63]);
-    assertEquals(100, permutation[100]);
-    CodeArrays matrix = new CodeArrays(layout);
-    byte[] codes = new byte[64];
-    codes[62] = 9;
-    matrix.setCodes(0, codes);
-    byte[] permuted = new byte[64];
-    ActOrder.permute(matrix, 64, permutation).codes(0, permuted, 0);
-    assertEquals(9, permuted[63]);
-    groups[0] = 0;
-    assertThrows(KernelException.class, () -> ActOrder.permutation(layout, groups));
-    groups[0] = 2;
-    assertThrows(KernelException.class, () -> ActOrder.permutation(layout, groups));
-  }
-
-  @Test
   void fusedMatricesKeepTheirOrder() {
     PackedLayout small = layout(PackedCode.W4, ZeroKind.SYMMETRIC, 2);
     CodeArrays[] parts = new CodeArrays[3];
