@@ -65,25 +65,13 @@ final class Q4_K implements Codec {
   /** Range of each 32 weights; llama.cpp searches for smaller squared errors. */
   @Override
   public void encode(float[] src, int srcOffset, int count, ByteBuffer dst, int dstOffset) {
-    float[] scales = new float[LENGTH / SUB];
-    float[] minima = new float[LENGTH / SUB];
-    int[] s = new int[LENGTH / SUB];
-    int[] m = new int[LENGTH / SUB];
     for (int block = 0; block < count / LENGTH; block++) {
       int from = srcOffset + block * LENGTH;
       int at = dstOffset + block * BYTES;
-      SuperBlock.fitRange(src, from, SUB, 16, scales, minima);
-      float d = SuperBlock.putLargest(scales, 63, dst, at);
-      float dmin = SuperBlock.putLargest(minima, 63, dst, at + DMIN);
-      for (int j = 0; j < s.length; j++) {
-        s[j] = SuperBlock.nearest(scales[j], d, 0, 63);
-        m[j] = SuperBlock.nearest(minima[j], dmin, 0, 63);
-      }
-      SuperBlock.putPairs(s, m, dst, at + SCALES);
+      SuperBlock.Pairs pairs = SuperBlock.Pairs.put(src, from, 16, dst, at);
       byte[] packed = new byte[BYTES - CODES];
       for (int n = 0; n < LENGTH; n++) {
-        int j = n / SUB;
-        int q = SuperBlock.nearest(src[from + n] + dmin * m[j], d * s[j], 0, 15);
+        int q = pairs.code(src[from + n], n);
         packed[n / 64 * 32 + n % 32] |= (byte) ((q & 15) << n % 64 / 32 * 4);
       }
       for (int i = 0; i < packed.length; i++) {

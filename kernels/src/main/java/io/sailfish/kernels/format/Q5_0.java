@@ -12,19 +12,18 @@ import java.nio.ByteBuffer;
  * </pre>
  */
 final class Q5_0 implements Codec {
-  private static final int LENGTH = 32;
+  private static final int LENGTH = FiveBits.COUNT;
   private static final int BYTES = 22;
-  private static final int FIFTH = 2;
+  private static final int CODES = 2;
 
   @Override
   public void decode(ByteBuffer src, int srcOffset, float[] dst, int dstOffset, int count) {
     for (int block = 0; block < count / LENGTH; block++) {
       int at = srcOffset + block * BYTES;
       float d = HalfFloat.read(src, at);
-      int fifth = HalfFloat.bits(src, at + FIFTH) | HalfFloat.bits(src, at + FIFTH + 2) << 16;
+      int fifth = FiveBits.fifth(src, at + CODES);
       for (int i = 0; i < LENGTH; i++) {
-        int low = src.get(at + FIFTH + 4 + i % 16) >>> (i < 16 ? 0 : 4) & 15;
-        int code = low | (fifth >>> i & 1) << 4;
+        int code = FiveBits.code(src, at + CODES, fifth, i);
         dst[dstOffset + block * LENGTH + i] = d * (code - 16);
       }
     }
@@ -47,15 +46,11 @@ final class Q5_0 implements Codec {
     float d = extreme / -16;
     float inverse = d == 0 ? 0 : 1 / d;
     HalfFloat.put(dst, at, HalfFloat.fromFloat(d));
-    int fifth = 0;
-    for (int i = 0; i < LENGTH / 2; i++) {
-      int low = code(src[from + i] * inverse);
-      int high = code(src[from + LENGTH / 2 + i] * inverse);
-      dst.put(at + FIFTH + 4 + i, (byte) (low & 15 | (high & 15) << 4));
-      fifth |= low >> 4 << i | high >> 4 << i + 16;
+    int[] codes = new int[LENGTH];
+    for (int i = 0; i < LENGTH; i++) {
+      codes[i] = code(src[from + i] * inverse);
     }
-    HalfFloat.put(dst, at + FIFTH, fifth);
-    HalfFloat.put(dst, at + FIFTH + 2, fifth >>> 16);
+    FiveBits.put(codes, dst, at + CODES);
   }
 
   private static int code(float scaled) {

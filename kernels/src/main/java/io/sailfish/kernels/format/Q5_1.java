@@ -12,9 +12,9 @@ import java.nio.ByteBuffer;
  * </pre>
  */
 final class Q5_1 implements Codec {
-  private static final int LENGTH = 32;
+  private static final int LENGTH = FiveBits.COUNT;
   private static final int BYTES = 24;
-  private static final int FIFTH = 4;
+  private static final int CODES = 4;
 
   @Override
   public void decode(ByteBuffer src, int srcOffset, float[] dst, int dstOffset, int count) {
@@ -22,10 +22,9 @@ final class Q5_1 implements Codec {
       int at = srcOffset + block * BYTES;
       float d = HalfFloat.read(src, at);
       float m = HalfFloat.read(src, at + 2);
-      int fifth = HalfFloat.bits(src, at + FIFTH) | HalfFloat.bits(src, at + FIFTH + 2) << 16;
+      int fifth = FiveBits.fifth(src, at + CODES);
       for (int i = 0; i < LENGTH; i++) {
-        int low = src.get(at + FIFTH + 4 + i % 16) >>> (i < 16 ? 0 : 4) & 15;
-        int code = low | (fifth >>> i & 1) << 4;
+        int code = FiveBits.code(src, at + CODES, fifth, i);
         dst[dstOffset + block * LENGTH + i] = d * code + m;
       }
     }
@@ -49,15 +48,11 @@ final class Q5_1 implements Codec {
     float inverse = d == 0 ? 0 : 1 / d;
     HalfFloat.put(dst, at, HalfFloat.fromFloat(d));
     HalfFloat.put(dst, at + 2, HalfFloat.fromFloat(low));
-    int fifth = 0;
-    for (int i = 0; i < LENGTH / 2; i++) {
-      int first = code((src[from + i] - low) * inverse);
-      int second = code((src[from + LENGTH / 2 + i] - low) * inverse);
-      dst.put(at + FIFTH + 4 + i, (byte) (first & 15 | (second & 15) << 4));
-      fifth |= first >> 4 << i | second >> 4 << i + 16;
+    int[] codes = new int[LENGTH];
+    for (int i = 0; i < LENGTH; i++) {
+      codes[i] = code((src[from + i] - low) * inverse);
     }
-    HalfFloat.put(dst, at + FIFTH, fifth);
-    HalfFloat.put(dst, at + FIFTH + 2, fifth >>> 16);
+    FiveBits.put(codes, dst, at + CODES);
   }
 
   private static int code(float scaled) {

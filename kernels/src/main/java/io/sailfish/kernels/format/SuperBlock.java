@@ -70,11 +70,46 @@ final class SuperBlock {
         : src.get(at + 4 + j) >>> 4 & 15 | (src.get(at + j) & 0xC0) >>> 2;
   }
 
-  static void putPairs(int[] scales, int[] minima, ByteBuffer dst, int at) {
-    for (int j = 0; j < 4; j++) {
-      dst.put(at + j, (byte) (scales[j] | scales[j + 4] >> 4 << 6));
-      dst.put(at + 4 + j, (byte) (minima[j] | minima[j + 4] >> 4 << 6));
-      dst.put(at + 8 + j, (byte) (scales[j + 4] & 15 | (minima[j + 4] & 15) << 4));
+  /**
+   * Scales and minima of the 32 weights each that {@link Q4_K} and {@link Q5_K} have: w ≈ d ·
+   * scales[j] · q - dmin · minima[j].
+   *
+   * @param codes numbers that q may be
+   */
+  record Pairs(float d, float dmin, int[] scales, int[] minima, int codes) {
+    private static final int SUB = 32;
+    private static final int DMIN = 2;
+    private static final int PAIRS = 4;
+
+    /** Fits them to a block's weights and writes the 16 bytes that both begin with. */
+    static Pairs put(float[] src, int from, int codes, ByteBuffer dst, int at) {
+      float[] scales = new float[LENGTH / SUB];
+      float[] minima = new float[LENGTH / SUB];
+      fitRange(src, from, SUB, codes, scales, minima);
+      float d = putLargest(scales, 63, dst, at);
+      float dmin = putLargest(minima, 63, dst, at + DMIN);
+      int[] s = new int[scales.length];
+      int[] m = new int[scales.length];
+      for (int j = 0; j < s.length; j++) {
+        s[j] = nearest(scales[j], d, 0, 63);
+        m[j] = nearest(minima[j], dmin, 0, 63);
+      }
+      putPairs(s, m, dst, at + PAIRS);
+      return new Pairs(d, dmin, s, m, codes);
+    }
+
+    private static void putPairs(int[] scales, int[] minima, ByteBuffer dst, int at) {
+      for (int j = 0; j < 4; j++) {
+        dst.put(at + j, (byte) (scales[j] | scales[j + 4] >> 4 << 6));
+        dst.put(at + 4 + j, (byte) (minima[j] | minima[j + 4] >> 4 << 6));
+        dst.put(at + 8 + j, (byte) (scales[j + 4] & 15 | (minima[j + 4] & 15) << 4));
+      }
+    }
+
+    /** Code of weight {@code n} of the block. */
+    int code(float weight, int n) {
+      int j = n / SUB;
+      return nearest(weight + dmin * minima[j], d * scales[j], 0, codes - 1);
     }
   }
 }
