@@ -53,7 +53,8 @@ final class AwqTensors implements QuantizedTensors {
     zeros.require(QuantizedFolder.INT32, k / group, n / 8);
     scales.require(QuantizedFolder.FLOATS, k / group, n);
     InputGroups groups = InputGroups.runs(k, group);
-    return new GroupedMatrix(name, format, shape, groups, () -> open(codes, zeros, scales, n));
+    return new GroupedMatrix(
+        name, format, shape, groups, new Lazy<>(() -> open(codes, zeros, scales, n)));
   }
 
   private static GroupedMatrix.Layout open(

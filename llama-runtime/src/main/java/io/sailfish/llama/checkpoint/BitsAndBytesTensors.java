@@ -81,7 +81,8 @@ final class BitsAndBytesTensors implements QuantizedTensors {
       nested.require(F32, (blocks + state.nestedBlock - 1) / state.nestedBlock);
       map = folder.need(module, "weight.nested_quant_map", used, codes).require(F32, 256);
     }
-    return new Matrix(name, format, shape, codes, new Scales(state, absmax, nested, map));
+    Scales scales = new Scales(state, absmax, nested, map);
+    return new Matrix(name, format, shape, codes, state.block, new Lazy<>(scales::read));
   }
 
   private static void checkTable(StoredTensor stored, QuantFormat format) {
@@ -157,37 +158,14 @@ final class BitsAndBytesTensors implements QuantizedTensors {
   }
 
   /** Rows of NF4 or FP4 blocks; scales are read when the first row is asked for. */
-  private static final class Matrix implements WeightSource {
-    private final String name;
-    private final QuantFormat format;
-    private final TensorShapes.Shape shape;
-    private final StoredTensor codes;
-    private final Scales scales;
-    private float[] read;
-
-    Matrix(
-        String name,
-        QuantFormat format,
-        TensorShapes.Shape shape,
-        StoredTensor codes,
-        Scales scales) {
-      this.name = name;
-      this.format = format;
-      this.shape = shape;
-      this.codes = codes;
-      this.scales = scales;
-    }
-
-    @Override
-    public String name() {
-      return name;
-    }
-
-    @Override
-    public QuantFormat format() {
-      return format;
-    }
-
+  private record Matrix(
+      String name,
+      QuantFormat format,
+      TensorShapes.Shape shape,
+      StoredTensor codes,
+      int block,
+      Lazy<float[]> scales)
+      implements WeightSource {
     @Override
     public int rows() {
       return shape.rows();
@@ -198,23 +176,16 @@ final class BitsAndBytesTensors implements QuantizedTensors {
       return shape.cols();
     }
 
-    private synchronized float[] scales() {
-      if (read == null) {
-        read = scales.read();
-      }
-      return read;
-    }
-
     @Override
     public void readRows(int firstRow, int numRows, ByteBuffer dst) {
       SourceRows.check(this, firstRow, numRows, dst);
-      float[] absmax = scales();
+      float[] absmax = scales.get();
       ByteBuffer row = ByteBuffer.allocate(cols() / 2);
       for (int r = firstRow; r < firstRow + numRows; r++) {
         long first = (long) r * cols();
         codes.read(first / 2, row.clear());
         for (int k = 0; k < cols(); k += GroupBlocks.LENGTH) {
-          float scale = absmax[(int) ((first + k) / scales.state.block)];
+          float scale = absmax[(int) ((first + k) / block)];
           GroupBlocks.putTable(format, scale, row, k / 2, dst);
         }
       }

@@ -70,7 +70,8 @@ final class GptqTensors implements QuantizedTensors {
     scales.require(QuantizedFolder.FLOATS, groups, n);
     InputGroups inputs =
         index == null ? InputGroups.runs(k, group) : InputGroups.stored(index, k, groups);
-    return new GroupedMatrix(name, format, shape, inputs, () -> open(codes, zeros, scales, n));
+    return new GroupedMatrix(
+        name, format, shape, inputs, new Lazy<>(() -> open(codes, zeros, scales, n)));
   }
 
   private GroupedMatrix.Layout open(

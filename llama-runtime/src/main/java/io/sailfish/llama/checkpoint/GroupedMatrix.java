@@ -9,8 +9,17 @@ import java.nio.ByteBuffer;
  * A matrix of group-wise integers, output by output as blocks of {@link GroupBlocks#integers}: the
  * same codes, scales and zero points as the file's, in another order. The stored tensors are read
  * whole when the first row is asked for, and held as long as this source.
+ *
+ * @param name of the dense weight, for messages
+ * @param groups which group each input belongs to
  */
-final class GroupedMatrix implements WeightSource {
+record GroupedMatrix(
+    String name,
+    QuantFormat format,
+    TensorShapes.Shape shape,
+    InputGroups groups,
+    Lazy<Layout> layout)
+    implements WeightSource {
   /** One stored layout: GPTQ, AWQ or compressed-tensors. Read by several threads once opened. */
   interface Layout {
     /** Codes of all inputs of an output, in the file's order of inputs. */
@@ -21,45 +30,6 @@ final class GroupedMatrix implements WeightSource {
 
     /** Zero point of an output's group. */
     int zero(int output, int group);
-  }
-
-  /** Reads the stored tensors. */
-  interface Opener {
-    Layout open();
-  }
-
-  private final String name;
-  private final QuantFormat format;
-  private final TensorShapes.Shape shape;
-  private final InputGroups groups;
-  private final Opener opener;
-  private Layout layout;
-
-  /**
-   * @param name of the dense weight, for messages
-   * @param groups which group each input belongs to
-   */
-  GroupedMatrix(
-      String name,
-      QuantFormat format,
-      TensorShapes.Shape shape,
-      InputGroups groups,
-      Opener opener) {
-    this.name = name;
-    this.format = format;
-    this.shape = shape;
-    this.groups = groups;
-    this.opener = opener;
-  }
-
-  @Override
-  public String name() {
-    return name;
-  }
-
-  @Override
-  public QuantFormat format() {
-    return format;
   }
 
   @Override
@@ -77,17 +47,10 @@ final class GroupedMatrix implements WeightSource {
     return groups.order();
   }
 
-  private synchronized Layout layout() {
-    if (layout == null) {
-      layout = opener.open();
-    }
-    return layout;
-  }
-
   @Override
   public void readRows(int firstRow, int numRows, ByteBuffer dst) {
     SourceRows.check(this, firstRow, numRows, dst);
-    Layout from = layout();
+    Layout from = layout.get();
     int[] order = groups.order();
     byte[] stored = new byte[cols()];
     byte[] codes = order == null ? stored : new byte[cols()];

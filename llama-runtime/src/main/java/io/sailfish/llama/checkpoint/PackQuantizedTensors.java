@@ -105,7 +105,11 @@ final class PackQuantizedTensors implements QuantizedTensors {
         index == null ? InputGroups.runs(k, group) : InputGroups.stored(index, k, k / group);
     StoredTensor packedZeros = zeros;
     return new GroupedMatrix(
-        name, format, shape, inputs, () -> open(codes, packedZeros, scales, shape, k / group));
+        name,
+        format,
+        shape,
+        inputs,
+        new Lazy<>(() -> open(codes, packedZeros, scales, shape, k / group)));
   }
 
   private static void checkShape(StoredTensor stored, TensorShapes.Shape shape) {

@@ -59,26 +59,18 @@ public record EngineConfig(
   }
 
   EngineConfig withBatchCap(int cap, String reason) {
+    return with(cap, reason, kvBlocks);
+  }
+
+  EngineConfig withKvBlocks(int blocks) {
+    return with(batchCap, batchCapReason, blocks);
+  }
+
+  private EngineConfig with(int cap, String reason, int blocks) {
     return new EngineConfig(
         name,
         cap,
         reason,
-        contextTokens,
-        kvBlocks,
-        blockTokens,
-        blockBytes,
-        prefillTokens,
-        chunkTokens,
-        prefixReuse,
-        stopIds,
-        drafting);
-  }
-
-  EngineConfig withKvBlocks(int blocks) {
-    return new EngineConfig(
-        name,
-        batchCap,
-        batchCapReason,
         contextTokens,
         blocks,
         blockTokens,
