@@ -15,7 +15,7 @@
 // Launch, nothing of which changes a bit:
 //   groups = ceil(K / 128), strips = 2 * ceil(N / 128)
 //   block = 384 threads, clusters of two: two warpgroups that multiply, two warps that ask for weights, two for x
-//   8 and 16 rows (lut3: 32 too, xSlots 6): grid = 2 * (SMs / 2), xSlots (groups of x) = 16, 12; stages (blocks of weights) = what fits into 109 KB with x (xSlots * R * 256) and the sums (R * 512);
+//   8 and 16 rows (lut3 and w4 with a scale a block: 32 too, xSlots 6): grid = 2 * (SMs / 2), xSlots (groups of x) = 16, 12; stages (blocks of weights) = what fits into 109 KB with x (xSlots * R * 256) and the sums (R * 512);
 //     shared = 112 KB, or 109 right behind a decode product of 112, carve-out 100 % (also for what runs between): see below. With a strip for each warpgroup (strips >= 4 * (SMs / 2)):
 //     twice the grid, shared = 109 KB
 //   32 and 64 rows: grid = 2 * min(strips, SMs / 2), xSlots = 8, 6; stages * blockBytes <= 80 KB; shared = stages * blockBytes + xSlots * R * 256 + R * 1024, at least 116 KB
@@ -28,7 +28,7 @@
 // filled, when the last sums leave. Two CTAs of one launch on a multiprocessor would be missing on another: two of 112 KB do not fit, and beside one of 112 there is
 // room for just one of 109. Behind any other kernel 109 would pile up: a step of 16 rows took 2.90 ms for 2.45. A matrix with work for both halves takes both, so that four
 // warpgroups hide one another's waits: 22.7 -> 20.8 us (4096 x 28672, 16 rows). Four warpgroups in one CTA do not (40.6 us a block with nothing but loading, for 32.7).
-// Measured on an H200 in a chain of a block's four layers (Llama 8B, g128), us a block: 37.7 at 8 rows, 39.9 at 16, 50.6 at 32, 65.1 at 64. Of 154 instructions a block and
+// Measured on an H200 in a chain of a block's four layers (Llama 8B, g128), us a block: 37.7 at 8 rows, 39.9 at 16, 48.7 at 32 (a CTA a multiprocessor: 51.4; x given back a block later: 51.0; four slots of x and two more of weights: 51.0), 65.1 at 64. Of 154 instructions a block and
 // warp, 24 went for barriers and places in rings: x comes by two groups, a stage is given back where its second block is read, and rings step where the first is.
 // Fragments made between the products that are under way (a fence and a commit for each pair) were slower: 53.3 at 32 rows.
 // Launched in a stream with programmatic stream serialisation (attribute 6): weights are requested before the predecessor ends; x and y are touched after.
@@ -36,9 +36,9 @@
 
 using W4F16 = IntegerWeights<WeightsF16, false>;
 using W4F16Zeros = IntegerWeights<WeightsF16, true>;
-DECODE_ROWS(gemm_w4_f16_g128, 1, W4F16)
+DECODE_BESIDE_ROWS(gemm_w4_f16_g128, 1, W4F16)
 DECODE_ROWS(gemm_w4_f16_g64, 2, W4F16)
 DECODE_ROWS(gemm_w4_f16_g32, 4, W4F16)
-DECODE_ROWS(gemm_w4_f16_g128_z, 1, W4F16Zeros)
+DECODE_BESIDE_ROWS(gemm_w4_f16_g128_z, 1, W4F16Zeros)
 DECODE_ROWS(gemm_w4_f16_g64_z, 2, W4F16Zeros)
 DECODE_ROWS(gemm_w4_f16_g32_z, 4, W4F16Zeros)

@@ -127,6 +127,8 @@ template <class F, int R, int Q, int STRIPS> struct Consumer {
   static constexpr bool ON_SUMS = F::scalesSums && Q == 1;
   // Where two CTAs share a multiprocessor there are no registers for a second set of fragments beside the sums of 32 rows.
   static constexpr bool ONE_SET = STRIPS == 1 && R == 32;
+  // Products are done before the next fragments take the place of theirs, so x goes back at once.
+  static constexpr bool X_AT_ONCE = ON_SUMS || ONE_SET;
   uint32_t fa[32], fb[32];  // fragments of the block at hand and of the next, by turns; fa first
   typename F::Codes codes;  // of the next, as stored
   uint32_t scales[Q], zeros[Q];
@@ -246,7 +248,8 @@ template <class F, int R, int Q, int STRIPS> struct Consumer {
     if (!ASKS_FIRST && turn.next) awaitX();
     if (STAGE >= STAGE_MULTIPLY && (IN_PLACE || !ON_SUMS)) wgmmaWait<IN_PLACE ? 0 : 1>();
     if (IN_PLACE) addPart();
-    if (turn.begins && !ON_SUMS) release(before);  // its products are done
+    if (turn.begins && !X_AT_ONCE) release(before);  // its products are done
+    if (turn.ends && ONE_SET && !ON_SUMS) release(xHeld);
     if (STAGE >= STAGE_DEQUANTISE) expand(s, next, format, turn.place == 1);
     if (STAGE == STAGE_LOAD) {
       fa[0] ^= codes.any() ^ scales[0];
@@ -297,10 +300,10 @@ template <class F, int R, int Q, int STRIPS> struct Consumer {
   // Nothing to multiply, while the other warpgroup works with the same x.
   __device__ __forceinline__ void skip(const Team& t) {
     for (int g = t.firstGroup; g < t.endGroup; g += X_GROUPS<R, STRIPS>) {
-      if (!ON_SUMS) release(xHeld);
+      if (!X_AT_ONCE) release(xHeld);
       barrierWait(xBar, xParity);
       stepX();
-      if (ON_SUMS) release(xHeld);
+      if (X_AT_ONCE) release(xHeld);
     }
   }
 };

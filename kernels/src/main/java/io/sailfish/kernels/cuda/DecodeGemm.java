@@ -19,10 +19,11 @@ final class DecodeGemm {
   /** Up to so many rows the values of all pairs of codes fit into shared memory. */
   private static final int PLACED_ROWS = 32;
 
-  /** Up to so many rows a block of threads leaves room for another; with a small table, more. */
+  /** Up to so many rows a block of threads leaves room for another. */
   private static final int BESIDE_ROWS = 16;
 
-  private static final int BESIDE_ROWS_OF_LUT3 = 32;
+  /** The same for kinds whose fragments take few registers. */
+  private static final int MORE_BESIDE_ROWS = 32;
 
   private static final KernelSpec SHAPE =
       KernelSpec.kernel("", "")
@@ -131,7 +132,7 @@ final class DecodeGemm {
     int multiprocessors = stream.device().properties().multiprocessors();
     int parts = PrefillPlan.parts(layout.blocksPerPanel(), layout.panels());
     boolean placed = isPlaced(layout, weight.tables(), rows, parts);
-    boolean beside = isBeside(layout.code(), placed, rows);
+    boolean beside = isBeside(layout, placed, rows);
     boolean bothHalves = beside && DecodeGeometry.takesBothHalves(strips, multiprocessors);
     int turn = bothHalves ? DecodeGeometry.SMALLER_TURN : stream.nextTurn();
     DecodeGeometry geometry = geometry(layout, rows, placed, beside, turn);
@@ -183,11 +184,14 @@ final class DecodeGemm {
   }
 
   /** Whether a block of threads is content with half a multiprocessor. */
-  static boolean isBeside(PackedCode code, boolean placed, int rows) {
+  static boolean isBeside(PackedLayout layout, boolean placed, int rows) {
+    PackedCode code = layout.code();
     if (placed) {
       return code != PackedCode.LUT4; // the table of all pairs of 4-bit codes takes more than that
     }
-    return rows <= (code == PackedCode.LUT3 ? BESIDE_ROWS_OF_LUT3 : BESIDE_ROWS);
+    boolean small =
+        code == PackedCode.LUT3 || code == PackedCode.W4 && layout.scaleRowsPerBlock() == 1;
+    return rows <= (small ? MORE_BESIDE_ROWS : BESIDE_ROWS);
   }
 
   static DecodeGeometry geometry(

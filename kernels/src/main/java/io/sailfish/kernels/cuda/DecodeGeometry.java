@@ -76,8 +76,8 @@ record DecodeGeometry(int stages, int xSlots, int sharedBytes) {
   }
 
   /**
-   * For 8 and 16 rows, with 3-bit tables in registers for 32 too: half a multiprocessor, so that
-   * the next kernel's block starts beside this.
+   * For 8 and 16 rows, 32 too where registers allow it: half a multiprocessor, so that the next
+   * kernel's block starts beside this.
    *
    * @param turn 1 behind a kernel of turn 0, else 0
    */

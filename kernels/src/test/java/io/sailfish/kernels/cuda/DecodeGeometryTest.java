@@ -112,16 +112,19 @@ class DecodeGeometryTest {
   private static void assertNeverWaitsForItself(
       PackedLayout layout, int tables, int rows, int parts) {
     boolean placed = DecodeGemm.isPlaced(layout, tables, rows, parts);
-    boolean beside = DecodeGemm.isBeside(layout.code(), placed, rows);
+    boolean beside = DecodeGemm.isBeside(layout, placed, rows);
     DecodeGeometry geometry = DecodeGemm.geometry(layout, rows, placed, beside, 0);
     // As in gemm/decode.cuh: a slot holds two groups beside another block of up to 16 rows, and of
     // K in four parts each warpgroup has its own.
     boolean pairs = beside && rows <= 16;
     int slots = geometry.xSlots() / (pairs ? 2 : 1) / (parts == 4 ? 2 : 1);
     // A slot goes back only once the next but one is there, but where scales go on the sums, in
-    // the middle of a pair, and with 64 rows.
+    // the middle of a pair, with 64 rows, and with 32 beside another block.
     boolean early =
-        pairs || rows == 64 || layout.code().hasTable() && layout.scaleRowsPerBlock() == 1;
+        pairs
+            || rows == 64
+            || beside && !placed && rows == 32
+            || layout.code().hasTable() && layout.scaleRowsPerBlock() == 1;
     assertTrue(
         slots >= (early ? 2 : 3),
         () -> "%s, %d tables, %d rows, %d parts: %d".formatted(layout, tables, rows, parts, slots));
