@@ -12,6 +12,7 @@
 // wgmma (116). Warpgroups taking turns: no change.
 // At 256 rows and more what binds is the wgmmas themselves (192 of 223 us, 331 of 393, 1310 of 1536 with random activations) and the scaling of a group's sums between them (6 to 9 %); lookups behind each
 // wgmma with a batch for each, 2, 4 or 8 of 8 steps' lookups in registers: 3 to 30 % slower.
+// On a rested card with random activations lut4 takes 126, 210, 369 us at 128, 256, 512 rows; before halves of tiles and SwiGLU without calls 123, 222, 372. What costs the 2 % at 128 is not known.
 #include "gemm/lut_prefill.cuh"
 #include "gemm/prefill.cuh"
 

@@ -1,11 +1,13 @@
 // The body of the products of many rows. Contract and launch geometry in gemm_prefill_sm90.cu.
 #pragma once
+#include <type_traits>
 #include "../common/cluster.cuh"
 #include "prefill_epilogue.cuh"
 
 constexpr int ROWS = 128, COLUMNS = 128, GROUP = 128;  // of a tile; k of a block
 constexpr int WARPGROUPS = 2, PRODUCER_WARP = WARPGROUPS * 4, PREFILL_THREADS = (WARPGROUPS + 1) * 128;
 constexpr int X_BYTES = ROWS * GROUP * 2;
+constexpr int HALF_ROWS = ROWS / 2, X_SLABS = GROUP / 8, SLAB_BYTES = ROWS * 16;
 constexpr int MAX_STAGES = 8;
 constexpr int K_STEP = ROWS * 32 >> 4;  // what a k16 step adds to a descriptor
 
@@ -15,14 +17,14 @@ struct PrefillShape {
   Output out;
   float4* partials;
   int* arrivals;
-  int groups, panels, rowBlocks, partsLog, wholeRounds, splitTiles, piecesLog, stages, zeroKind, scaleBf16, scaleExponent;
+  int groups, panels, rowBlocks, partsLog, wholeRounds, splitTiles, piecesLog, byRows, stages, zeroKind, scaleBf16, scaleExponent;
   __device__ __forceinline__ int parts() const { return 1 << partsLog; }
   __device__ __forceinline__ int pieces() const { return 1 << piecesLog; }
   __device__ __forceinline__ int partStart(int part) const { return part * groups >> partsLog; }
 };
 
-// The jobs of a CTA in order: whole tiles, then parts of the split tiles; those of a cluster's two CTAs differ in their panels alone. Pairs of tiles are counted with the
-// row block running fastest, so that clusters that run together share weights. Steps instead of divisions: the tensor cores stand still meanwhile.
+// The jobs of a CTA in order: whole tiles, then pieces of the split tiles, along K or by rows (of those a cluster has one at most); those of a cluster's two CTAs differ in their panels
+// alone. Pairs of tiles are counted with the row block running fastest, so that clusters that run together share weights. Steps instead of divisions: the tensor cores stand still meanwhile.
 struct PrefillJobs {
   int round = 0, pair, rowBlock, pairStep, rowStep;  // the next whole tile
   static __device__ __forceinline__ int member() { return blockIdx.x & 1; }
@@ -33,18 +35,19 @@ struct PrefillJobs {
     pairStep = clusters() / s.rowBlocks, rowStep = clusters() % s.rowBlocks;
   }
   struct Job {
-    int panel, rowBlock, part, endPart, split;  // the last panel may be one that is not there
+    int panel, rowBlock, part, endPart, split;  // the last panel may be one that is not there; split < 0: no other has a piece of these sums
+    int half;                                   // which 64 rows; < 0: all 128
   };
   __device__ __forceinline__ bool next(const PrefillShape& s, Job& job) {
     if (round < s.wholeRounds) {
-      job = {2 * pair + member(), rowBlock, 0, s.parts(), -1};
+      job = {2 * pair + member(), rowBlock, 0, s.parts(), -1, -1};
       pair += pairStep, rowBlock += rowStep;
       if (rowBlock >= s.rowBlocks) rowBlock -= s.rowBlocks, pair++;
     } else {
       const int number = (round - s.wholeRounds) * clusters() + cluster(), split = number >> s.piecesLog, tile = s.wholeRounds * clusters() + split;
       if (split >= s.splitTiles) return false;
-      const int size = s.parts() >> s.piecesLog, part = (number & s.pieces() - 1) * size;
-      job = {2 * (tile / s.rowBlocks) + member(), tile % s.rowBlocks, part, part + size, 2 * split + member()};
+      const int piece = number & s.pieces() - 1, size = s.byRows ? s.parts() : s.parts() >> s.piecesLog, part = s.byRows ? 0 : piece * size;
+      job = {2 * (tile / s.rowBlocks) + member(), tile % s.rowBlocks, part, part + size, s.byRows ? -1 : 2 * split + member(), s.byRows ? piece : -1};
     }
     round++;
     return job.panel - member() < s.panels;
@@ -62,6 +65,7 @@ struct PrefillBarriers {
 // One warp; everything but the copies is uniform in it, so that addresses stay in uniform registers.
 template <class F, int Q> __device__ __forceinline__ void produce(const PrefillShape& s, PrefillBarriers& bars, uint32_t ring, bool leader) {
   constexpr int blockBytes = BLOCK_BYTES<F, Q>, stageBytes = blockBytes + X_BYTES;
+  auto arriving = [](const PrefillJobs::Job& job) { return job.half < 0 ? stageBytes : stageBytes - X_BYTES / 2; };
   PrefillJobs::Job job;
   int ahead = 0;
   launchDependents();
@@ -73,29 +77,32 @@ template <class F, int Q> __device__ __forceinline__ void produce(const PrefillS
     for (int g = g0; g < g1 && ahead < s.stages; g++, ahead++, w += blockBytes)
       if (leader) {
         const uint32_t full = sharedAddress(&bars.full[ahead]);
-        barrierExpect(full, stageBytes);
+        barrierExpect(full, arriving(job));
         bulkCopy(ring + ahead * stageBytes, w, blockBytes, full);
       }
   }
   waitForPredecessor();
   int stage = 0, use = 0;
   uint32_t parity = 1;
-  const int half = PrefillJobs::member() * (X_BYTES / 2);
+  const int mine = PrefillJobs::member() * (X_BYTES / 2);
   PrefillJobs jobs(s);
   while (jobs.next(s, job)) {
     const int g0 = s.partStart(job.part), g1 = s.partStart(job.endPart);
     const unsigned char* w = s.weights + ((int64_t)min(job.panel, s.panels - 1) * s.groups + g0) * blockBytes;
-    const unsigned char* x = (const unsigned char*)s.x + ((int64_t)job.rowBlock * s.groups + g0) * X_BYTES;
+    const unsigned char* x = (const unsigned char*)s.x + ((int64_t)job.rowBlock * s.groups + g0) * X_BYTES + mine + (job.half > 0 ? SLAB_BYTES / 2 : 0);
+    // Half of the rows lie in the first half of each slab.
+    const int copies = job.half < 0 ? 1 : X_SLABS / 2, copyBytes = job.half < 0 ? X_BYTES / 2 : SLAB_BYTES / 2;
     for (int g = g0; g < g1; g++, use++, w += blockBytes, x += X_BYTES) {
       const uint32_t full = sharedAddress(&bars.full[stage]), to = ring + stage * stageBytes;
       if (use >= ahead) {
         barrierWait(sharedAddress(&bars.empty[stage]), parity);
         if (leader) {
-          barrierExpect(full, stageBytes);
+          barrierExpect(full, arriving(job));
           bulkCopy(to, w, blockBytes, full);
         }
       }
-      if (leader) bulkCopyToPair(to + blockBytes + half, x + half, X_BYTES / 2, full);
+      if (leader)
+        for (int i = 0; i < copies; i++) bulkCopyToPair(to + blockBytes + mine + i * SLAB_BYTES, x + i * SLAB_BYTES, copyBytes, full);
       if (++stage == s.stages) stage = 0, parity ^= 1;
     }
   }
@@ -120,10 +127,10 @@ template <class F, int Q> __device__ __forceinline__ void prefill(const PrefillS
   __syncthreads();
   clusterArrive(), clusterWait();  // the other's barriers are there
   if (warp >= PRODUCER_WARP) {
-    lowerRegisters<40>();
+    lowerRegisters<24>();
     if (warp == PRODUCER_WARP) produce<F, Q>(s, bars, ring, elected());
   } else {
-    raiseRegisters<232>();
+    raiseRegisters<240>();
     if (F::sharedBytes > 0) {
       F::prepare(early, sharedAddress(shared), tid);
       namedBarrier(1 + WARPGROUPS, WARPGROUPS * 128);
@@ -134,7 +141,6 @@ template <class F, int Q> __device__ __forceinline__ void prefill(const PrefillS
     const uint32_t words = ring + HEAD_BYTES<F, Q> + strip * (F::bits * 1024) + t * 16, scales = ring + strip * 128 + (warp & 3) * 32 + (lane >> 2) * 4;
     const uint64_t descriptor = operandB(ring + BLOCK_BYTES<F, Q>, ROWS);
     F format(tables, numTables, sharedAddress(shared), lane);
-    float p[ROWS / 2], sum[ROWS / 2];
     uint32_t fa[16], fb[16];
     typename F::Scale group[Q];
     float2 scale = make_float2(1.f, 1.f);  // of a group, on its sums
@@ -143,9 +149,8 @@ template <class F, int Q> __device__ __forceinline__ void prefill(const PrefillS
     const uint32_t full = sharedAddress(bars.full), empty = sharedAddress(bars.empty), endBar = s.stages * 8;
     uint32_t offset = 0, bar = 0, parity = 0, held = 0;
     const uint32_t stash = ring + s.stages * stageBytes + tid * 16;  // [16][256] float4: the sum of the parts before
-    // Gives a stage back to both CTAs, as each fills half of it in either.
+    // Gives a stage back to both CTAs, as each fills half of it in either. No __syncwarp (1 %): what the other lanes read, they read before products that the whole warp has waited for.
     auto release = [&](uint32_t bar) {
-      __syncwarp();
       if (lane < 2) arrivePeer(peerAddress(bar, lane));
     };
     auto partial = [&](int split, int part) {  // [split tile][part][warpgroup][row tile][thread]
@@ -187,12 +192,18 @@ template <class F, int Q> __device__ __forceinline__ void prefill(const PrefillS
     begin(0);
     PrefillJobs jobs(s);
     PrefillJobs::Job job;
-    while (jobs.next(s, job)) {
+    job.half = -1;
+    // A job of N rows. The bits of wgmma's sums are the same for every N.
+    auto multiply = [&](auto rows) {
+      constexpr int N = decltype(rows)::value;
+      float p[N / 2], sum[N / 2];
       for (int part = job.part; part < job.endPart; part++) {
         const int numGroups = s.partStart(part + 1) - s.partStart(part);
+#pragma unroll
+        for (int k = 0; k < N / 2; k++) p[k] = 0.f;  // not added to; says that what it held is done with
         if constexpr (ON_SUMS) {
 #pragma unroll
-          for (int k = 0; k < ROWS / 2; k++) sum[k] = 0.f;
+          for (int k = 0; k < N / 2; k++) sum[k] = 0.f;
         }
         for (int g = 0; g < numGroups; g++) {
           // A batch of wgmmas is in flight while the fragments of the other half are made; with scaled weights, always one.
@@ -215,7 +226,7 @@ template <class F, int Q> __device__ __forceinline__ void prefill(const PrefillS
           offset += stageBytes, bar += 8;
           if (bar == endBar) offset = bar = 0, parity ^= 1;
           barrierWait(full + bar, parity);
-          const float2 onSum = scale;
+          [[maybe_unused]] const float2 onSum = scale;
           wgmmaWait<1>();  // the first half
           if (F::perStrip && g + 1 == numGroups && part + 1 == job.endPart) selectNext(jobs);
           begin(offset);
@@ -223,7 +234,7 @@ template <class F, int Q> __device__ __forceinline__ void prefill(const PrefillS
             wgmmaWait<0>();
             release(held);
 #pragma unroll
-            for (int k = 0; k < ROWS / 2; k++) sum[k] = fmaf(p[k], k & 2 ? onSum.y : onSum.x, sum[k]);
+            for (int k = 0; k < N / 2; k++) sum[k] = fmaf(p[k], k & 2 ? onSum.y : onSum.x, sum[k]);
           }
         }
         if constexpr (!ON_SUMS) {
@@ -231,26 +242,26 @@ template <class F, int Q> __device__ __forceinline__ void prefill(const PrefillS
           release(held);
           // The parts of a first (or only) piece are added in order; the others leave each part by itself. p itself is left to the wgmmas.
 #pragma unroll
-          for (int k = 0; k < ROWS / 2; k++) sum[k] = p[k];
+          for (int k = 0; k < N / 2; k++) sum[k] = p[k];
         }
         if (job.part == 0 && part > 0) {
 #pragma unroll
-          for (int k = 0; k < ROWS / 8; k++) {
+          for (int k = 0; k < N / 8; k++) {
             const float4 v = loadShared4(stash + k * (WARPGROUPS * 128 * 16));
             sum[4 * k] += v.x, sum[4 * k + 1] += v.y, sum[4 * k + 2] += v.z, sum[4 * k + 3] += v.w;
           }
         }
         if (job.part == 0 && part + 1 < job.endPart) {
 #pragma unroll
-          for (int k = 0; k < ROWS / 8; k++) storeShared4(stash + k * (WARPGROUPS * 128 * 16), make_float4(sum[4 * k], sum[4 * k + 1], sum[4 * k + 2], sum[4 * k + 3]));
-        } else if (job.split >= 0) {
+          for (int k = 0; k < N / 8; k++) storeShared4(stash + k * (WARPGROUPS * 128 * 16), make_float4(sum[4 * k], sum[4 * k + 1], sum[4 * k + 2], sum[4 * k + 3]));
+        } else if (N == ROWS && job.split >= 0) {
           float4* mine = partial(job.split, job.part == 0 ? 0 : part);
 #pragma unroll
-          for (int k = 0; k < ROWS / 8; k++) __stcg(mine + k * 128, make_float4(sum[4 * k], sum[4 * k + 1], sum[4 * k + 2], sum[4 * k + 3]));
+          for (int k = 0; k < N / 8; k++) __stcg(mine + k * 128, make_float4(sum[4 * k], sum[4 * k + 1], sum[4 * k + 2], sum[4 * k + 3]));
         }
       }
       bool finishing = true;
-      if (job.split >= 0) {
+      if (N == ROWS && job.split >= 0) {
         // Every piece but the last to arrive leaves its sums; that one adds all of them in the order of k.
         namedBarrier(1 + strip, 128);
         if (t == 0) {  // the barrier and this fence stand for the fence of each of the 128 threads
@@ -267,7 +278,7 @@ template <class F, int Q> __device__ __forceinline__ void prefill(const PrefillS
           const float4 *from = partial(job.split, 0), *rest = partial(job.split, first);
           constexpr int PART = WARPGROUPS * (ROWS / 8 * 128), BATCH = 4;
 #pragma unroll
-          for (int k = 0; k < ROWS / 8; k += BATCH) {
+          for (int k = 0; k < N / 8; k += BATCH) {
             float4 v[4][BATCH];
 #pragma unroll
             for (int i = 0; i < BATCH; i++) {
@@ -290,12 +301,14 @@ template <class F, int Q> __device__ __forceinline__ void prefill(const PrefillS
         if constexpr (!ON_SUMS) {
           const float lift = F::lift(s.scaleExponent);
 #pragma unroll
-          for (int k = 0; k < ROWS / 2; k++) sum[k] *= lift;
+          for (int k = 0; k < N / 2; k++) sum[k] *= lift;
         }
-        const int n = job.panel * COLUMNS + strip * 64 + (warp & 3) * 16 + (lane >> 2) * 2, m = (lane & 3) * 2;
-        finishTile<T, ROWS>(rowBlockOf(s.out, job.rowBlock, s.panels), n, m, sum);
+        const int n = job.panel * COLUMNS + strip * 64 + (warp & 3) * 16 + (lane >> 2) * 2, m = (lane & 3) * 2 + (N < ROWS ? job.half * HALF_ROWS : 0);
+        finishTile<T, ROWS, N>(rowBlockOf(s.out, job.rowBlock, s.panels), n, m, sum);
       }
-    }
+    };
+    while (jobs.next(s, job) && job.half < 0) multiply(std::integral_constant<int, ROWS>());
+    if (job.half >= 0) multiply(std::integral_constant<int, HALF_ROWS>());
   }
   __syncwarp();
   clusterArrive(), clusterWait();  // the other still gives stages back to this CTA
@@ -304,13 +317,13 @@ template <class F, int Q> __device__ __forceinline__ void prefill(const PrefillS
 
 #define PREFILL_PARAMETERS                                                                                                                         \
   const unsigned char *weights, const void *tables, const void *x, void *y0, void *y1, void *y2, float4 *partials, int *arrivals, int epilogue,     \
-      int cut0, int cut1, int groups, int panels, int rowBlocks, int partsLog, int wholeRounds, int splitTiles, int piecesLog, int stages, int zeroKind, \
+      int cut0, int cut1, int groups, int panels, int rowBlocks, int partsLog, int wholeRounds, int splitTiles, int piecesLog, int byRows, int stages, int zeroKind, \
       int scaleBf16, int scaleExponent, int numTables
 // The format comes last: it may hold commas.
 #define PREFILL_ENTRY(name, Q, ...)                                                                                                                \
   extern "C" __global__ void __cluster_dims__(2, 1, 1) __launch_bounds__(PREFILL_THREADS, 1) name(PREFILL_PARAMETERS) {                            \
     using Format = __VA_ARGS__;                                                                                                                    \
     const PrefillShape shape{weights, x, {y0, y1, y2, epilogue, cut0, cut1, panels * 128}, partials, arrivals, groups, panels, rowBlocks, partsLog, \
-                             wholeRounds, splitTiles, piecesLog, stages, zeroKind, scaleBf16, scaleExponent};                                     \
+                             wholeRounds, splitTiles, piecesLog, byRows, stages, zeroKind, scaleBf16, scaleExponent};                                     \
     prefill<Format, Q>(shape, tables, numTables);                                                                                                  \
   }

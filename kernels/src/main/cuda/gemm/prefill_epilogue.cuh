@@ -5,8 +5,30 @@
 #include "epilogue.cuh"
 #include "weights.cuh"
 
-template <class T, int R> __device__ __forceinline__ void finishSwiGlu(const Output& o, int n0, int m, float4 v) {
-  const float a = v.x / (1.f + __expf(-v.x)) * v.z, b = v.y / (1.f + __expf(-v.y)) * v.w;
+// x / (1 + __expf(-x)), bit for bit, for |x| <= SILU_NEAR: the division's steps without its look at the operands, a branch and a call each, of which a tile has 32 a thread. The remainder is taken
+// with its sign turned, so that the sign of a zero stays.
+constexpr float SILU_NEAR = 80.f;
+__device__ __forceinline__ float siluNear(float x) {
+  float e, r;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(e) : "f"(x * -1.4426950408889634f));
+  const float d = 1.f + e;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(d));
+  r = fmaf(r, fmaf(-d, r, 1.f), r);
+  const float q = x * r;
+  return fmaf(-r, fmaf(d, q, -x), q);
+}
+// The same for any x: beyond, 1 + e is 1 or e, and both sides of a division by e are made small enough for it.
+__device__ __forceinline__ float silu(float x) {
+  if (!(fabsf(x) > SILU_NEAR)) return siluNear(x);
+  const float e = __expf(-x), d = e * 0x1p-64f, a = x * 0x1p-64f;
+  float r;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(d));
+  r = fmaf(r, fmaf(-d, r, 1.f), r);
+  const float q = a * r;
+  return x > 0.f ? x : e > 0x1.fffffep127f ? x * 0.f : fmaf(-r, fmaf(d, q, -a), q);
+}
+
+template <class T, int R> __device__ __forceinline__ void storeSwiGlu(const Output& o, int n0, int m, float a, float b) {
   // Lanes 4 apart hold neighbouring output columns: the even one takes row m of both, the odd one row m+1, so that both store pairs.
   const bool odd = (n0 >> 1) & 1;
   const float other = __shfl_xor_sync(~0u, odd ? a : b, 4);
@@ -14,11 +36,19 @@ template <class T, int R> __device__ __forceinline__ void finishSwiGlu(const Out
   *(uint32_t*)p = odd ? T::pack(other, b) : T::pack(a, other);
 }
 
-// The 128 rows of a thread's two columns. The kind of the epilogue is looked at once: sixteen copies of every kind would not fit the instruction cache.
-template <class T, int R> __device__ __forceinline__ void finishTile(const Output& o, int n, int m, const float (&v)[R / 2]) {
+// N rows, from m on, of a thread's two columns in a block of R. The kind of the epilogue is looked at once: sixteen copies of every kind would not fit the instruction cache.
+template <class T, int R, int N> __device__ __forceinline__ void finishTile(const Output& o, int n, int m, const float (&v)[N / 2]) {
   if (o.kind == EPILOGUE_SWIGLU) {
+    float largest = 0.f;
 #pragma unroll
-    for (int k = 0; k < R / 8; k++) finishSwiGlu<T, R>(o, n, k * 8 + m, make_float4(v[4 * k], v[4 * k + 1], v[4 * k + 2], v[4 * k + 3]));
+    for (int k = 0; k < N / 8; k++) largest = fmaxf(largest, fmaxf(fabsf(v[4 * k]), fabsf(v[4 * k + 1])));
+    if (__any_sync(~0u, largest > SILU_NEAR)) {
+#pragma unroll
+      for (int k = 0; k < N / 8; k++) storeSwiGlu<T, R>(o, n, k * 8 + m, silu(v[4 * k]) * v[4 * k + 2], silu(v[4 * k + 1]) * v[4 * k + 3]);
+    } else {
+#pragma unroll
+      for (int k = 0; k < N / 8; k++) storeSwiGlu<T, R>(o, n, k * 8 + m, siluNear(v[4 * k]) * v[4 * k + 2], siluNear(v[4 * k + 1]) * v[4 * k + 3]);
+    }
     return;
   }
   uint16_t* base = (uint16_t*)o.y0;
@@ -29,11 +59,11 @@ template <class T, int R> __device__ __forceinline__ void finishTile(const Outpu
   uint16_t* to = base + tiledIndex<R>(n, m);
   if (o.kind == EPILOGUE_ADD) {
     const uint16_t* from = (const uint16_t*)o.y1 + tiledIndex<R>(n, m);
-    uint32_t r[R / 4];
+    uint32_t r[N / 4];
 #pragma unroll
-    for (int k = 0; k < R / 4; k++) r[k] = loadFresh((const uint32_t*)(from + k / 2 * 64 + k % 2 * 8));
+    for (int k = 0; k < N / 4; k++) r[k] = loadFresh((const uint32_t*)(from + k / 2 * 64 + k % 2 * 8));
 #pragma unroll
-    for (int k = 0; k < R / 8; k++) {
+    for (int k = 0; k < N / 8; k++) {
       const float2 r0 = T::unpack(r[2 * k]), r1 = T::unpack(r[2 * k + 1]);
       *(uint32_t*)(to + k * 64) = T::pack(v[4 * k] + r0.x, v[4 * k + 2] + r0.y);
       *(uint32_t*)(to + k * 64 + 8) = T::pack(v[4 * k + 1] + r1.x, v[4 * k + 3] + r1.y);
@@ -41,7 +71,7 @@ template <class T, int R> __device__ __forceinline__ void finishTile(const Outpu
     return;
   }
 #pragma unroll
-  for (int k = 0; k < R / 8; k++) {
+  for (int k = 0; k < N / 8; k++) {
     *(uint32_t*)(to + k * 64) = T::pack(v[4 * k], v[4 * k + 2]);
     *(uint32_t*)(to + k * 64 + 8) = T::pack(v[4 * k + 1], v[4 * k + 3]);
   }

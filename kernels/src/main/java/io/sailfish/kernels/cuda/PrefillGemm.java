@@ -50,6 +50,7 @@ final class PrefillGemm {
           .i32("wholeRounds")
           .i32("splitTiles")
           .i32("piecesLog")
+          .i32("byRows")
           .i32("stages")
           .i32("zeroKind")
           .i32("scaleBf16")
@@ -126,7 +127,7 @@ final class PrefillGemm {
   /** Bytes of partial sums that a product of {@code rows} rows needs; 0 if it is not split. */
   public static long partialBytes(PackedLayout layout, int rows, int multiprocessors) {
     PrefillPlan plan = plan(layout, rows, multiprocessors);
-    return 2L * plan.splitTiles() * plan.parts() * SUM_BYTES;
+    return plan.byRows() ? 0 : 2L * plan.splitTiles() * plan.parts() * SUM_BYTES;
   }
 
   /** Bytes of arrival counters for any product: less than one split tile a multiprocessor. */
@@ -172,6 +173,7 @@ final class PrefillGemm {
         plan.wholeRounds(),
         plan.splitTiles(),
         plan.piecesLog(),
+        plan.byRows() ? 1 : 0,
         stages,
         layout.zeroKind().ordinal(),
         layout.scaleType() == TwoByteFloat.BF16 ? 1 : 0,

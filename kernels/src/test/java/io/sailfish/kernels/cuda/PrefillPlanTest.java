@@ -24,12 +24,12 @@ class PrefillPlanTest {
 
   @Test
   void plansTheLayersOfLlama() {
-    assertEquals(new PrefillPlan(2, 0, 24, 2, 21), plan(4096, 6144, 128));
-    assertEquals(new PrefillPlan(4, 0, 16, 4, 13), plan(4096, 4096, 128));
-    assertEquals(new PrefillPlan(4, 0, 32, 2, 21), plan(4096, 4096, 256));
-    assertEquals(new PrefillPlan(1, 4, 0, 1, 128), plan(4096, 28672, 256));
-    assertEquals(new PrefillPlan(4, 1, 14, 4, 85), plan(8192, 10240, 256));
-    assertEquals(new PrefillPlan(1, 7, 0, 1, 224), plan(4096, 28672, 512));
+    assertEquals(new PrefillPlan(2, 0, 24, 2, true, 20), plan(4096, 6144, 128));
+    assertEquals(new PrefillPlan(4, 0, 16, 4, false, 13), plan(4096, 4096, 128));
+    assertEquals(new PrefillPlan(4, 0, 32, 2, true, 20), plan(4096, 4096, 256));
+    assertEquals(new PrefillPlan(1, 3, 26, 2, true, 116), plan(4096, 28672, 256));
+    assertEquals(new PrefillPlan(4, 1, 14, 4, false, 85), plan(8192, 10240, 256));
+    assertEquals(new PrefillPlan(1, 7, 0, 1, false, 224), plan(4096, 28672, 512));
   }
 
   @Test
@@ -56,7 +56,12 @@ class PrefillPlanTest {
           assertTrue(whole + plan.splitTiles() >= pairs, () -> "tiles left out by " + plan);
           assertTrue(plan.splitTiles() == 0 || whole + plan.splitTiles() == pairs, plan::toString);
           assertTrue(plan.splitTiles() < clusters, plan::toString);
-          assertTrue(plan.pieces() <= plan.parts() && plan.parts() <= 4, plan::toString);
+          assertTrue(plan.parts() <= 4, plan::toString);
+          if (plan.byRows()) {
+            assertTrue(plan.pieces() == 2 && 2 * plan.splitTiles() <= clusters, plan::toString);
+          } else {
+            assertTrue(plan.pieces() <= plan.parts(), plan::toString);
+          }
           assertTrue(plan.blocks(multiprocessors) > 0, plan::toString);
         }
       }
@@ -68,6 +73,7 @@ class PrefillPlanTest {
     PackedLayout layout = layout(4096, 4096, 128, ZeroKind.SYMMETRIC);
     assertEquals(32L * 4 * 65536, PrefillGemm.partialBytes(layout, 100, H200));
     assertEquals(0, PrefillGemm.partialBytes(layout, 512, H200));
+    assertEquals(0, PrefillGemm.partialBytes(layout, 256, H200));
     assertEquals(1056, PrefillGemm.arrivalBytes(H200));
   }
 
