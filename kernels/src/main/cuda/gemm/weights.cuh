@@ -18,13 +18,13 @@ __device__ __forceinline__ __nv_bfloat162 highTwice(__nv_bfloat162 v) { return _
 // What a thread's two columns n0, n1 need to turn the codes of a scale group into fragments.
 template <class Pair> struct GroupScale {
   Pair scale0, scale1, offset0, offset1;  // each twice
-  Pair zero0, zero1;                      // only with zeros
+  Pair zero0, zero1;                      // only with zeros: what is added to a code made a number, its zero point and more
 };
 
 // Dequantisation on the way to a fragment costs tensor-core time instruction by instruction, so symmetric codes take two a pair: a code's bits, left
 // where they are, spell a subnormal (rows r: code * 2^-24 in fp16, 2^-133 in bf16; rows r+8: 16 times that), and one FMA makes
 // (code - 8) * scale * 2^-lift of it, rounded once; `-8 * scale` is exact. The powers of two come back in fp32 on the finished sum (`lift`).
-// With zeros that offset would be rounded, so there the code is first made a number, exactly, and lift is 0.
+// With zeros that offset would be rounded, so there the code less its zero point is first made a number, exactly, in one instruction more, and lift is 0.
 struct WeightsF16 : F16 {
   using Pair = __half2;
   // scaleExponent: max |scale| * 2^scaleExponent <= 65504, so that small scales keep their bits in fp16.
@@ -37,15 +37,16 @@ struct WeightsF16 : F16 {
     return __floats2half2_rn(f.x * power, f.y * power);
   }
   static constexpr uint32_t sixteenth = 0x2c002c00u, minusEightSteps = 0x80088008u;  // 1/16; -8 * 2^-24
+  static constexpr float base0 = 1024.f, base1 = 64.f;                               // what the numbers made of the codes of n0 and n1 have more
   template <bool ZEROS> static __device__ __forceinline__ void weights(uint32_t* a, uint32_t word, const GroupScale<Pair>& g) {
     constexpr uint32_t low = 0x000f000fu, high = 0x00f000f0u, magic = 0x64006400u;
 #pragma unroll
     for (int i = 0; i < 2; i++) {
       const uint32_t w = i == 0 ? word : word >> 8;
       if (ZEROS) {  // 0x6400 | c is 1024 + c, the high nibble in place 1024 + 16 c
-        const Pair c0 = __hadd2(as<Pair>((w & low) | magic), as<Pair>(0xe400e400u)), c1 = __hfma2(as<Pair>((w & high) | magic), as<Pair>(sixteenth), as<Pair>(0xd400d400u));
-        a[2 * i] = bitsOf(__hfma2(__hsub2(c0, g.zero0), g.scale0, g.offset0));
-        a[2 * i + 1] = bitsOf(__hfma2(__hsub2(c1, g.zero1), g.scale1, g.offset1));
+        const Pair c0 = __hadd2(as<Pair>((w & low) | magic), g.zero0), c1 = __hfma2(as<Pair>((w & high) | magic), as<Pair>(sixteenth), g.zero1);
+        a[2 * i] = bitsOf(__hfma2(c0, g.scale0, g.offset0));
+        a[2 * i + 1] = bitsOf(__hfma2(c1, g.scale1, g.offset1));
       } else {
         a[2 * i] = bitsOf(__hfma2(as<Pair>(w & low), g.scale0, g.offset0));
         a[2 * i + 1] = bitsOf(__hfma2(as<Pair>(w & high), g.scale1, g.offset1));
@@ -66,13 +67,14 @@ struct WeightsBf16 : Bf16 {
     return __floats2bfloat162_rn(f.x * power, f.y * power);
   }
   static constexpr uint32_t sixteenth = 0x3d803d80u, minusEightSteps = 0x80088008u;  // 1/16; -8 * 2^-133
+  static constexpr float base0 = 128.f, base1 = 128.f;
   template <bool ZEROS> static __device__ __forceinline__ void weights(uint32_t* a, uint32_t word, const GroupScale<Pair>& g) {
     constexpr uint32_t low = 0x000f000fu, high = 0x00f000f0u, magic = 0x43004300u;
     if (ZEROS) {  // 0x4300 | c is 128 + c
 #pragma unroll
       for (int i = 0; i < 4; i++) {
-        const Pair c = __hadd2(as<Pair>((word >> 4 * i & low) | magic), as<Pair>(0xc300c300u));
-        a[i] = bitsOf(__hfma2(__hsub2(c, i % 2 == 0 ? g.zero0 : g.zero1), i % 2 == 0 ? g.scale0 : g.scale1, i % 2 == 0 ? g.offset0 : g.offset1));
+        const Pair c = __hadd2(as<Pair>((word >> 4 * i & low) | magic), i % 2 == 0 ? g.zero0 : g.zero1);
+        a[i] = bitsOf(__hfma2(c, i % 2 == 0 ? g.scale0 : g.scale1, i % 2 == 0 ? g.offset0 : g.offset1));
       }
     } else {
 #pragma unroll
@@ -87,11 +89,16 @@ struct WeightsBf16 : Bf16 {
 
 // Second values of columns n0, n1 into g, whose scales are there. Of a zero point the whole part comes off the code, exactly, and the rest goes into the offset: one rounding.
 template <class T> __device__ __forceinline__ void takeZeros(GroupScale<typename T::Pair>& g, uint32_t zero, int zeroKind, bool bf16) {
-  const float2 z = bf16 ? Bf16::unpack(zero) : F16::unpack(zero), s = make_float2(T::unpack(bitsOf(g.scale0)).x, T::unpack(bitsOf(g.scale1)).x);
-  const bool point = zeroKind == ZERO_POINT;
-  const float2 whole = make_float2(point ? rintf(z.x) : 0.f, point ? rintf(z.y) : 0.f);
-  const uint32_t zeros = T::pack(whole.x, whole.y), offsets = T::pack(point ? (whole.x - z.x) * s.x : z.x, point ? (whole.y - z.y) * s.y : z.y);
   using Pair = typename T::Pair;
+  const float2 z = bf16 ? Bf16::unpack(zero) : F16::unpack(zero);
+  float2 offset = z, whole = make_float2(0.f, 0.f);
+  if (zeroKind == ZERO_POINT) {
+    // Beyond 112 a base and the whole part have no exact sum any more (bf16; fp16: 1024).
+    const float2 s = make_float2(T::unpack(bitsOf(g.scale0)).x, T::unpack(bitsOf(g.scale1)).x);
+    whole = make_float2(rintf(fminf(fmaxf(z.x, -112.f), 112.f)), rintf(fminf(fmaxf(z.y, -112.f), 112.f)));
+    offset = make_float2((whole.x - z.x) * s.x, (whole.y - z.y) * s.y);
+  }
+  const uint32_t zeros = T::pack(-T::base0 - whole.x, -T::base1 - whole.y), offsets = T::pack(offset.x, offset.y);
   g.zero0 = lowTwice(as<Pair>(zeros)), g.zero1 = highTwice(as<Pair>(zeros));
   g.offset0 = lowTwice(as<Pair>(offsets)), g.offset1 = highTwice(as<Pair>(offsets));
 }
