@@ -2,14 +2,19 @@
 //
 // Maths: one sum over K for each value, in fp32 by the tensor core in the order of k: a row's bits depend on that row and W alone, not on the number of rows, the
 //   tile or the card (wgmma gives the same bits for every n).
-// Operands: weights [panels of 128 outputs][K/8][128][8] (ops/rows.cuh), x and y tiled in R rows (docs/adr/0001), K = groups * 128, padding zero; all aligned to
+// Operands: weights [strips of 64 outputs][K/8][64][8], an even number of strips (ops/rows.cuh), x and y tiled in R rows (docs/adr/0001), K = groups * 128, padding zero; all aligned to
 //   128 bytes. Rows of x beyond `rows` may hold anything.
 //   epilogue 0 store: y tiled. 1 add: y += product. 2 swiglu: outputs 2j are gates, 2j+1 ups, y[:, j] = silu(gate) * up. 3 floats: y fp32 [rows][columns].
-// Entries gemm_dense_<f16|bf16>_rRxT (bf16 in gemm_dense_bf16_sm90.cu), the type of weights, x and y: tiles of R rows, T tiles for one reading of the weights.
-// Launch: grid = min(SMs, panels * tileGroups), tileGroups = ceil(ceil(rows / R) / T); 384 threads: two warpgroups of 64 outputs, one warp that keeps the ring full.
-//   From 64 rows on clusters of two blocks, which share x: grid = 2 * min(SMs / 2, ceil(panels / 2) * tileGroups).
-//   stage = 64 inputs: 16384 + T * R * 128 bytes; shared = stages * stage; programmatic dependent launch: weights are asked for before the kernel ahead has ended.
-// Floor: the weights over the memory bandwidth up to about 200 rows.
+// Entries gemm_dense_<f16|bf16>_oO_rRxT (bf16 in gemm_dense_bf16_sm90.cu), the type of weights, x and y: blocks of O outputs, tiles of R rows, T tiles for one reading of the weights.
+//   Which O and T is a matter of time alone: DenseGemm.java weighs how many multiprocessors have work, what each of them takes in and what level 2 has to give.
+// Launch: O * 2 + 64 threads: a warpgroup for 64 outputs, a warp that brings weights, one that brings x. Tiles of 128 rows: clusters of two blocks, which share x. Jobs =
+//   ceil(strips * 64 / O / blocks of a cluster) * ceil(ceil(rows / R) / T); grid = blocks of a cluster * min(SMs / blocks of a cluster, jobs).
+//   stage = S inputs, S = 128 for O = 64 with R < 128, else 64: (O + T * R) * S * 2 bytes; shared = stages * stage, stages <= 12; programmatic dependent launch: weights are
+//   asked for before the kernel ahead has ended.
+// Floor: the weights over the memory bandwidth up to about 200 rows; behind it what a multiprocessor takes in, about 64 bytes a cycle: of x as many bytes as of the weights when R = O.
+// Tried: copies of 1 KB and less (strips out of panels of 128 outputs): a copy takes 35 ns whatever its bytes, twice the time. Strips of 32 outputs: no gain up to 32 rows, slower at 64.
+//   Two blocks a multiprocessor with half a ring each: slower but for many outputs. Asking 36 MB into level 2 before the kernel ahead has ended: a gain of 1 us with 28672
+//   outputs, a loss of 1 to 3 with fewer.
 #include "gemm/dense.cuh"
 
 DENSE_ENTRIES(F16, f16)

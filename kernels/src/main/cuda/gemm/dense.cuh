@@ -5,13 +5,13 @@
 #include "../ops/rows.cuh"
 #include "../ops/wgmma.cuh"
 
-constexpr int PANEL = 128, STEP = 64, WARPGROUPS = 2, DENSE_THREADS = (WARPGROUPS + 1) * 128, WEIGHT_BYTES = PANEL * STEP * 2, MAX_STAGES = 12;
+constexpr int STRIP = 64, MAX_STAGES = 12;
 enum Epilogue : int { STORE = 0, ADD = 1, SWIGLU = 2, FLOATS = 3 };
 
 struct DenseShape {
   const unsigned char *weights, *x;
   void* y;
-  int epilogue, columns, groups, panels, rows, tiles, stages;
+  int epilogue, columns, groups, strips, rows, tiles, stages;
 };
 
 struct DenseBarriers {
@@ -51,68 +51,75 @@ template <class T, int R> __device__ __forceinline__ void finish(const DenseShap
   }
 }
 
-// PAIR: two blocks of a cluster have neighbouring panels and the same rows; each brings half of x to both, or all of it would come out of L2 for every panel.
-template <class T, int R, int TOGETHER, bool PAIR> __device__ __forceinline__ void dense(const DenseShape& s) {
-  constexpr int X_BYTES = R * STEP * 2, STAGE_BYTES = WEIGHT_BYTES + TOGETHER * X_BYTES, MEMBERS = PAIR ? 2 : 1;
+// A block has STRIPS strips of 64 outputs, a warpgroup each; one warp brings weights, one x. No warp divides in its loop over K: with three divisions a stage in the one
+// warp that brought everything, the stage took twice as long.
+// PAIR: two blocks of a cluster have neighbouring outputs and the same rows; each brings half of x to both, or all of it would come out of L2 for every one of them.
+template <class T, int R, int STRIPS, int STEP, int TOGETHER, bool PAIR> __device__ __forceinline__ void dense(const DenseShape& s) {
+  constexpr int RUN = STRIP * STEP * 2, X_BYTES = R * STEP * 2, STAGE_BYTES = STRIPS * RUN + TOGETHER * X_BYTES, MEMBERS = PAIR ? 2 : 1;
   extern __shared__ __align__(1024) unsigned char shared[];
   __shared__ DenseBarriers bars;
   const int tid = threadIdx.x, warp = __shfl_sync(~0u, tid >> 5, 0), lane = tid & 31;
   const int member = blockIdx.x % MEMBERS, cluster = blockIdx.x / MEMBERS, clusters = gridDim.x / MEMBERS;
-  const int tileGroups = (s.tiles + TOGETHER - 1) / TOGETHER, jobs = (s.panels + MEMBERS - 1) / MEMBERS * tileGroups, steps = s.groups * (128 / STEP);
+  const int units = s.strips / STRIPS, tileGroups = (s.tiles + TOGETHER - 1) / TOGETHER, jobs = (units + MEMBERS - 1) / MEMBERS * tileGroups, steps = s.groups * (128 / STEP);
   const uint32_t ring = sharedAddress(shared);
-  auto panelOf = [&](int job) { return job / tileGroups * MEMBERS + member; };  // the last may be one that is not there
-  auto tilesOf = [&](int job) { return min(TOGETHER, s.tiles - job % tileGroups * TOGETHER); };
-  if (tid == 0) {
-    for (int i = 0; i < s.stages; i++) barrierInit(sharedAddress(&bars.full[i]), 1), barrierInit(sharedAddress(&bars.empty[i]), WARPGROUPS * MEMBERS);
+  auto unitOf = [&](int job) { return job / tileGroups * MEMBERS + member; };  // the last may be one that is not there
+  auto tileOf = [&](int job) { return job % tileGroups * TOGETHER; };
+  if (tid < s.stages) {
+    barrierInit(sharedAddress(&bars.full[tid]), 2), barrierInit(sharedAddress(&bars.empty[tid]), STRIPS * MEMBERS);
     barrierInitFence();
   }
   __syncthreads();
   if (PAIR) clusterArrive(), clusterWait();  // the other's barriers are there
   startSuccessor();
-  if (warp >= WARPGROUPS * 4) {
-    asm volatile("setmaxnreg.dec.sync.aligned.u32 40;");
-    if (warp > WARPGROUPS * 4 || lane != 0) {
-      awaitPredecessor();
-    } else {
-      // Weights do not depend on the kernel ahead; a stage's x follows once that has ended.
+  int stage = 0;
+  uint32_t parity = 0;
+  auto advance = [&]() {
+    if (++stage == s.stages) stage = 0, parity ^= 1;
+  };
+  if (warp == STRIPS * 4) {
+    if (lane == 0) {  // Weights do not depend on the kernel ahead: as many as the ring has room for are asked for while it runs.
       const uint64_t policy = evictFirstPolicy();
-      auto weights = [&](int job, int step, int stage) {
-        const uint32_t full = sharedAddress(&bars.full[stage]);
-        barrierExpect(full, WEIGHT_BYTES + tilesOf(job) * X_BYTES);
-        const unsigned char* from = s.weights + ((int64_t)min(panelOf(job), s.panels - 1) * steps + step) * WEIGHT_BYTES;
-        if (tileGroups == 1) bulkCopy(ring + stage * STAGE_BYTES, from, WEIGHT_BYTES, full, policy);
-        else bulkCopy(ring + stage * STAGE_BYTES, from, WEIGHT_BYTES, full);
-      };
-      auto activations = [&](int job, int step, int stage) {
-        const uint32_t to = ring + stage * STAGE_BYTES + WEIGHT_BYTES, full = sharedAddress(&bars.full[stage]);
-        const unsigned char* from = s.x + ((int64_t)(job % tileGroups * TOGETHER) * steps + step) * X_BYTES;
-        for (int t = 0; t < tilesOf(job); t++, from += (int64_t)steps * X_BYTES) {
-          if (PAIR) bulkCopyToPair(to + t * X_BYTES + member * (X_BYTES / 2), from + member * (X_BYTES / 2), X_BYTES / 2, full);
-          else bulkCopy(to + t * X_BYTES, from, X_BYTES, full);
-        }
-      };
-      const int ahead = min(s.stages, steps);  // stages of the first job that are filled early
-      for (int i = 0; i < ahead; i++) weights(cluster, i, i);
-      awaitPredecessor();
-      int stage = 0, use = 0;
-      uint32_t parity = 1;
-      for (int job = cluster; job < jobs; job += clusters)
-        for (int step = 0; step < steps; step++, use++) {
-          if (use >= ahead) {
-            barrierWait(sharedAddress(&bars.empty[stage]), parity);
-            weights(job, step, stage);
+      const int64_t stripBytes = (int64_t)steps * RUN;
+      for (int job = cluster; job < jobs; job += clusters) {
+        const unsigned char* from = s.weights + min(unitOf(job), units - 1) * (STRIPS * stripBytes);
+        for (int step = 0; step < steps; step++, from += RUN, advance()) {
+          const uint32_t full = sharedAddress(&bars.full[stage]), to = ring + stage * STAGE_BYTES;
+          barrierWait(sharedAddress(&bars.empty[stage]), parity ^ 1);
+          barrierExpect(full, STRIPS * RUN);
+#pragma unroll
+          for (int i = 0; i < STRIPS; i++) {
+            if (tileGroups == 1) bulkCopy(to + i * RUN, from + i * stripBytes, RUN, full, policy);
+            else bulkCopy(to + i * RUN, from + i * stripBytes, RUN, full);
           }
-          activations(job, step, stage);
-          if (++stage == s.stages) stage = 0, parity ^= 1;
         }
+      }
+    }
+    __syncwarp();
+  } else if (warp == STRIPS * 4 + 1) {
+    awaitPredecessor();
+    if (lane == 0) {
+      const int64_t tileBytes = (int64_t)steps * X_BYTES;
+      for (int job = cluster; job < jobs; job += clusters) {
+        const int tile = tileOf(job), count = min(TOGETHER, s.tiles - tile);
+        const unsigned char* from = s.x + tile * tileBytes + member * (X_BYTES / MEMBERS);
+        for (int step = 0; step < steps; step++, from += X_BYTES, advance()) {
+          const uint32_t full = sharedAddress(&bars.full[stage]), to = ring + stage * STAGE_BYTES + STRIPS * RUN + member * (X_BYTES / MEMBERS);
+          barrierWait(sharedAddress(&bars.empty[stage]), parity ^ 1);
+          barrierExpect(full, count * X_BYTES);
+#pragma unroll
+          for (int t = 0; t < TOGETHER; t++) {
+            if (t >= count) break;
+            if (PAIR) bulkCopyToPair(to + t * X_BYTES, from + t * tileBytes, X_BYTES / 2, full);
+            else bulkCopy(to + t * X_BYTES, from + t * tileBytes, X_BYTES, full);
+          }
+        }
+      }
     }
     __syncwarp();
   } else {
-    asm volatile("setmaxnreg.inc.sync.aligned.u32 232;");
     awaitPredecessor();
     const int group = warp >> 2;
-    int stage = 0, held = -1;
-    uint32_t parity = 0;
+    int held = -1;
     float d[TOGETHER][R / 2];
     auto release = [&](int stage) {  // to whoever fills it: one thread of a warpgroup for each block
       if ((tid & 127) >= MEMBERS) return;
@@ -121,28 +128,29 @@ template <class T, int R, int TOGETHER, bool PAIR> __device__ __forceinline__ vo
       else barrierArrive(empty);
     };
     for (int job = cluster; job < jobs; job += clusters) {
-      for (int step = 0; step < steps; step++) {
+      for (int step = 0; step < steps; step++, advance()) {
         barrierWait(sharedAddress(&bars.full[stage]), parity);
         const uint32_t at = ring + stage * STAGE_BYTES;
-        const uint64_t a = operand(at + group * 64 * 16, PANEL);
+        const uint64_t a = operand(at + group * RUN, STRIP);
         wgmmaFence();
 #pragma unroll
         for (int k = 0; k < STEP / 16; k++)
 #pragma unroll
-          for (int t = 0; t < TOGETHER; t++) wgmma<T, R>(d[t], a + k * OPERAND_STEP<PANEL>, operand(at + WEIGHT_BYTES + t * X_BYTES, R) + k * OPERAND_STEP<R>, step > 0 || k > 0);
+          for (int t = 0; t < TOGETHER; t++)
+            wgmma<T, R>(d[t], a + k * OPERAND_STEP<STRIP>, operand(at + STRIPS * RUN + t * X_BYTES, R) + k * OPERAND_STEP<R>, step > 0 || k > 0);
         wgmmaCommit();
         wgmmaWait<1>();
         if (held >= 0) release(held);
         held = stage;
-        if (++stage == s.stages) stage = 0, parity ^= 1;
       }
       wgmmaWait<0>();
       release(held);
       held = -1;
-      const int n0 = panelOf(job) * PANEL + group * 64 + (warp & 3) * 16 + (lane >> 2) * 2, tile = job % tileGroups * TOGETHER;
+      if (unitOf(job) >= units) continue;
+      const int n0 = unitOf(job) * (STRIPS * STRIP) + group * STRIP + (warp & 3) * 16 + (lane >> 2) * 2, tile = tileOf(job);
 #pragma unroll
       for (int t = 0; t < TOGETHER; t++) {
-        if (t >= tilesOf(job) || panelOf(job) >= s.panels) break;
+        if (tile + t >= s.tiles) break;
 #pragma unroll
         for (int j = 0; j < R / 8; j++)
           finish<T, R>(s, tile + t, n0, j * 8 + (lane & 3) * 2, make_float4(d[t][4 * j], d[t][4 * j + 1], d[t][4 * j + 2], d[t][4 * j + 3]));
@@ -153,18 +161,22 @@ template <class T, int R, int TOGETHER, bool PAIR> __device__ __forceinline__ vo
   if (PAIR) clusterArrive(), clusterWait();  // the other still gives stages back to this block, and may have x on its way to it
 }
 
-#define DENSE_PARAMETERS const unsigned char *weights, const unsigned char *x, void *y, int epilogue, int columns, int groups, int panels, int rows, int tiles, int stages
-#define DENSE_SHAPE {weights, x, y, epilogue, columns, groups, panels, rows, tiles, stages}
-#define DENSE_ENTRY(T, type, r, t) \
-  extern "C" __global__ void __launch_bounds__(DENSE_THREADS, 1) gemm_dense_##type##_r##r##x##t(DENSE_PARAMETERS) { dense<T, r, t, false>(DENSE_SHAPE); }
-#define DENSE_PAIR_ENTRY(T, type, r, t)                                                                                                    \
-  extern "C" __global__ void __cluster_dims__(2, 1, 1) __launch_bounds__(DENSE_THREADS, 1) gemm_dense_##type##_r##r##x##t(DENSE_PARAMETERS) { \
-    dense<T, r, t, true>(DENSE_SHAPE);                                                                                                     \
+#define DENSE_PARAMETERS const unsigned char *weights, const unsigned char *x, void *y, int epilogue, int columns, int groups, int strips, int rows, int tiles, int stages
+#define DENSE_SHAPE {weights, x, y, epilogue, columns, groups, strips, rows, tiles, stages}
+#define DENSE_ENTRY(T, type, out, step, r, t)                                                                                           \
+  extern "C" __global__ void __launch_bounds__(out * 2 + 64, 1) gemm_dense_##type##_o##out##_r##r##x##t(DENSE_PARAMETERS) {             \
+    dense<T, r, out / STRIP, step, t, false>(DENSE_SHAPE);                                                                              \
   }
-#define DENSE_ENTRIES(T, type)      \
-  DENSE_ENTRY(T, type, 8, 1)        \
-  DENSE_ENTRY(T, type, 16, 1)       \
-  DENSE_ENTRY(T, type, 32, 1)       \
-  DENSE_PAIR_ENTRY(T, type, 64, 1)  \
-  DENSE_PAIR_ENTRY(T, type, 128, 1) \
-  DENSE_PAIR_ENTRY(T, type, 128, 2)
+#define DENSE_PAIR_ENTRY(T, type, out, step, r, t)                                                                                                    \
+  extern "C" __global__ void __cluster_dims__(2, 1, 1) __launch_bounds__(out * 2 + 64, 1) gemm_dense_##type##_o##out##_r##r##x##t(DENSE_PARAMETERS) { \
+    dense<T, r, out / STRIP, step, t, true>(DENSE_SHAPE);                                                                                             \
+  }
+#define DENSE_ENTRIES(T, type)               \
+  DENSE_ENTRY(T, type, 64, 128, 8, 1)        \
+  DENSE_ENTRY(T, type, 64, 128, 16, 1)       \
+  DENSE_ENTRY(T, type, 64, 128, 32, 1)       \
+  DENSE_ENTRY(T, type, 64, 128, 64, 1)       \
+  DENSE_PAIR_ENTRY(T, type, 64, 64, 128, 1)  \
+  DENSE_ENTRY(T, type, 128, 64, 64, 1)       \
+  DENSE_PAIR_ENTRY(T, type, 128, 64, 128, 1) \
+  DENSE_PAIR_ENTRY(T, type, 128, 64, 128, 2)

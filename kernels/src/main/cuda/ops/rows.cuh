@@ -47,11 +47,11 @@ template <class T> struct Piece {
   }
 };
 
-// Dense weights: panels of 128 outputs, each [paddedInputs/8][128][8] of the activations' type; outputs 2i and 2i+1 of 16 neighbours stand at i and i+8, so that a thread of a
-// tensor-core fragment holds both. Also the layout of embedding tables.
+// Dense weights: strips of 64 outputs, each [paddedInputs/8][64][8] of the activations' type, so that any run of inputs of a strip is one run of bytes; outputs 2i and 2i+1 of 16
+// neighbours stand at i and i+8, so that a thread of a tensor-core fragment holds both. Strips come in pairs: outputs are padded to 128. Also the layout of embedding tables.
 __device__ __forceinline__ int64_t densePiece(int output, int piece, int pieces) {
-  const int place = (output & 0x70) | (output & 1) << 3 | (output & 0xe) >> 1;
-  return (((int64_t)(output >> 7) * pieces + piece) * 128 + place) * 8;
+  const int place = (output & 0x30) | (output & 1) << 3 | (output & 0xe) >> 1;
+  return (((int64_t)(output >> 6) * pieces + piece) * 64 + place) * 8;
 }
 
 // Keys and values of a layer: [block][kvHead][key, value][headDimPadded/8][16 tokens][8] of the activations' type, headDimPadded = head dim rounded up to 16; what lies beyond the head

@@ -34,6 +34,9 @@ record OpsCase(String name, int rows, double tolerance, Program program) {
   /** Half a unit in fp16's last place, twice; sums are fp32. */
   private static final double HALF = 1e-3;
 
+  /** 132 panels, the last not full. */
+  private static final int MANY_OUTPUTS = 16893;
+
   static List<OpsCase> all(OpsInputs in) {
     List<OpsCase> cases = new ArrayList<>();
     for (QuantFormat format : QuantFormat.values()) {
@@ -48,6 +51,7 @@ record OpsCase(String name, int rows, double tolerance, Program program) {
     cases.add(product(in, "logits", QuantFormat.Q8_0, 515, 4096, 17, true));
     cases.add(product(in, "linear", QuantFormat.Q4_0, 520, 1536, 300, false));
     cases.add(product(in, "linear", QuantFormat.Q4_1, 200, 576, 140, false));
+    cases.addAll(dense(in));
     for (QuantFormat format : List.of(QuantFormat.F16, QuantFormat.Q4_0, QuantFormat.Q4_1)) {
       cases.add(add(in, format));
       cases.add(swiGlu(in, format, 96));
@@ -72,6 +76,26 @@ record OpsCase(String name, int rows, double tolerance, Program program) {
     for (QuantFormat format : List.of(QuantFormat.U4, QuantFormat.Q4_K, QuantFormat.NF4)) {
       cases.add(add(in, format));
       cases.add(swiGlu(in, format, 160));
+    }
+    return cases;
+  }
+
+  /**
+   * Dense weights of less than a strip, one, and an odd number of strips; and outputs for every
+   * multiprocessor, which have kernels of their own: tiles of all sizes, several of them,
+   * epilogues.
+   */
+  private static List<OpsCase> dense(OpsInputs in) {
+    List<OpsCase> cases = new ArrayList<>();
+    for (int outputs : new int[] {50, 64, 192, MANY_OUTPUTS}) {
+      for (int rows : new int[] {16, 64, 128, 257}) {
+        cases.add(product(in, "linear", QuantFormat.F16, outputs, 72, rows, false));
+        cases.add(product(in, "logits", QuantFormat.F16, outputs, 72, rows, true));
+      }
+    }
+    for (int rows : new int[] {64, 128, 257}) {
+      cases.add(add(in, QuantFormat.F16, MANY_OUTPUTS, rows));
+      cases.add(swiGlu(in, QuantFormat.F16, MANY_OUTPUTS / 2, rows));
     }
     return cases;
   }
@@ -147,7 +171,7 @@ record OpsCase(String name, int rows, double tolerance, Program program) {
     int block = format.blockLength();
     int cols = Math.max(block, inputs / block * block);
     return new OpsCase(
-        "%s %s %dx%d".formatted(name, format.id(), outputs, cols),
+        "%s %s %dx%d, %d rows".formatted(name, format.id(), outputs, cols, rows),
         rows,
         // The prefill product rounds each weight to fp16.
         logits ? 6e-4 : 2 * HALF,
@@ -168,14 +192,18 @@ record OpsCase(String name, int rows, double tolerance, Program program) {
   }
 
   private static OpsCase add(OpsInputs in, QuantFormat format) {
+    return add(in, format, 264, 150);
+  }
+
+  private static OpsCase add(OpsInputs in, QuantFormat format, int outputs, int rows) {
     return new OpsCase(
-        "linearAdd " + format.id(),
-        150,
+        "linearAdd %s %d".formatted(format.id(), outputs),
+        rows,
         2 * HALF,
         (backend, ops, first, count) -> {
           int cols = format.blockLength() > 32 ? format.blockLength() : 320;
-          Tensor y = in.rows(backend, 264, 2, first, count);
-          Source source = Source.random(in, format, 264, cols, 3);
+          Tensor y = in.rows(backend, outputs, 2, first, count);
+          Source source = Source.random(in, format, outputs, cols, 3);
           Weight w = backend.weight("w", List.of(source));
           ops.linearAdd(y, in.rows(backend, cols, 1, first, count), w, count);
           return read(backend, y);
@@ -183,9 +211,13 @@ record OpsCase(String name, int rows, double tolerance, Program program) {
   }
 
   private static OpsCase swiGlu(OpsInputs in, QuantFormat format, int inner) {
+    return swiGlu(in, format, inner, 150);
+  }
+
+  private static OpsCase swiGlu(OpsInputs in, QuantFormat format, int inner, int rows) {
     return new OpsCase(
         "swiGlu %s %d".formatted(format.id(), inner),
-        150,
+        rows,
         3 * HALF,
         (backend, ops, first, count) -> {
           int cols = format.blockLength() > 32 ? format.blockLength() : 192;

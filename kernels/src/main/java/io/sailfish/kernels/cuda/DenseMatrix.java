@@ -10,7 +10,7 @@ import io.sailfish.kernels.format.packed.HalfPanels;
  * @param rows outputs N
  * @param cols inputs K
  * @param gated outputs 2j are gates, 2j+1 ups
- * @param address of the first panel, a multiple of 128
+ * @param address of the first strip, a multiple of 128
  */
 record DenseMatrix(String name, TwoByteFloat type, int rows, int cols, boolean gated, long address)
     implements CudaWeight {
@@ -40,8 +40,8 @@ record DenseMatrix(String name, TwoByteFloat type, int rows, int cols, boolean g
     return HalfPanels.place(output);
   }
 
-  static int indexInPanel(int output, int input) {
-    return HalfPanels.indexInPanel(output, input);
+  static int indexInPanel(int output, int input, int cols) {
+    return HalfPanels.indexInPanel(output, input, cols);
   }
 
   @Override

@@ -110,7 +110,7 @@ final class WeightPacking {
               "values that %s holds".formatted(type.describe()),
               values[k]);
         }
-        out.putShort(2 * DenseMatrix.indexInPanel(output, k), encoded);
+        out.putShort(2 * DenseMatrix.indexInPanel(output, k, cols), encoded);
       }
     }
     return bytes;

@@ -110,7 +110,7 @@ class SailfishFileTest {
         "\"zeros\":\"symmetric\" | \"zeros\":\"symmetrik\" | zeros",
         "\"step\":2            | \"step\":1            | do not lie in",
         "\"first\":1,          | \"first\":9,          | do not lie in",
-        "\"packed_version\":1  | \"packed_version\":2  | packed_version",
+        "\"packed_version\":2  | \"packed_version\":1  | packed_version",
         "layers.0.gate_up     | layers.0.gate_uq     | packed",
       })
   void damagedEntriesOfPackedWeightsAreRefused(String from, String to, String named)

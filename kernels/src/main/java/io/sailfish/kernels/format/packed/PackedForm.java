@@ -15,7 +15,7 @@ import io.sailfish.kernels.KernelException;
 public record PackedForm(
     PackedLayout layout, LutTables tables, int rows, int cols, boolean gated, float largestScale) {
   /** Of the order of bytes that this package describes; to be raised when it changes. */
-  public static final int VERSION = 1;
+  public static final int VERSION = 2;
 
   public PackedForm {
     if (layout == null) {

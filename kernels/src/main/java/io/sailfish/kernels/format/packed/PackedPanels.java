@@ -69,7 +69,7 @@ public final class PackedPanels {
       ByteBuffer in = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
       for (int output = 0; output < count; output++) {
         for (int k = 0; k < cols(); k++) {
-          out.putShort(in.getShort(Short.BYTES * HalfPanels.indexInPanel(output, k)));
+          out.putShort(in.getShort(Short.BYTES * HalfPanels.indexInPanel(output, k, cols())));
         }
       }
       return out.array();

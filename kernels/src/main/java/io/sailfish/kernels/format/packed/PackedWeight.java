@@ -122,7 +122,7 @@ public final class PackedWeight {
     for (int output = first; output < Math.min(form.rows(), first + HalfPanels.PANEL); output++) {
       readRow(output, row.clear());
       for (int k = 0; k < form.cols(); k++) {
-        int to = Short.BYTES * HalfPanels.indexInPanel(output, k);
+        int to = Short.BYTES * HalfPanels.indexInPanel(output, k, form.cols());
         out.putShort(to, row.getShort(Short.BYTES * k));
       }
     }
