@@ -11,10 +11,11 @@
 //   ceil(strips * 64 / O / blocks of a cluster) * ceil(ceil(rows / R) / T); grid = blocks of a cluster * min(SMs / blocks of a cluster, jobs).
 //   stage = S inputs, S = 128 for O = 64 with R < 128, else 64: (O + T * R) * S * 2 bytes; shared = stages * stage, stages <= 12; programmatic dependent launch: weights are
 //   asked for before the kernel ahead has ended.
-// Floor: the weights over the memory bandwidth up to about 200 rows; behind it what a multiprocessor takes in, about 64 bytes a cycle: of x as many bytes as of the weights when R = O.
-// Tried: copies of 1 KB and less (strips out of panels of 128 outputs): a copy takes 35 ns whatever its bytes, twice the time. Strips of 32 outputs: no gain up to 32 rows, slower at 64.
-//   Two blocks a multiprocessor with half a ring each: slower but for many outputs. Asking 36 MB into level 2 before the kernel ahead has ended: a gain of 1 us with 28672
-//   outputs, a loss of 1 to 3 with fewer.
+// Floor: the weights over the memory bandwidth up to about 200 rows; behind it what a multiprocessor takes in (123 GB/s is the most that was seen): of x as many bytes as of the weights when R = O.
+// Tried: copies of 1 KB and less (strips out of panels of 128 outputs): copies of 512 bytes and of 1 KB take 35 ns alike, products twice the time.
+//   Strips of 32 outputs: four layers of Llama 8B 1, 2 and 6 us of 104, 107 and 116 faster at 8, 16 and 32 rows, 2 of 132 slower at 64; they would be a second layout or pieces again.
+//   Two blocks a multiprocessor with half a ring each: slower but for 28672 outputs from 64 rows on. Asking 36 MB into level 2 before the kernel ahead has ended: up to 1 us
+//   faster with 28672 outputs, up to 3 slower with fewer.
 #include "gemm/dense.cuh"
 
 DENSE_ENTRIES(F16, f16)

@@ -57,9 +57,9 @@ final class DenseGemm {
     }
 
     /**
-     * Cycles for one input, in 2048ths: as often as a multiprocessor has a job, what it takes in at
-     * 64 bytes a cycle or multiplies at 2048 a cycle; and not less than level 2 needs to give it,
-     * at 32 bytes a cycle for each multiprocessor.
+     * Modelled cycles for one input, in 2048ths: as often as a multiprocessor has a job, what it
+     * takes in at 64 bytes a cycle or multiplies at 2048 a cycle; and not less than level 2 needs
+     * to give it, at 32 bytes a cycle for each multiprocessor.
      */
     long cost(int panels, int tiles, int multiprocessors) {
       long jobs = jobs(panels, tiles);
