@@ -10,7 +10,7 @@ enum Epilogue : int { STORE = 0, ADD = 1, SWIGLU = 2, FLOATS = 3 };
 struct DenseShape {
   const unsigned char *weights, *x;
   void* y;
-  int epilogue, columns, groups, strips, rows, tiles, stages, ahead;
+  int epilogue, columns, groups, strips, rows, tiles, stages;
 };
 
 struct DenseBarriers {
@@ -74,10 +74,9 @@ template <class T, int R, int STRIPS, int STEP> __device__ __forceinline__ void 
     if (++stage == s.stages) stage = 0, parity ^= 1;
   };
   if (warp == STRIPS * 4) {
-    if (lane == 0) {  // Weights do not depend on the kernel ahead: as many as the ring has room for are asked for while it runs, and `ahead` stages more into level 2.
+    if (lane == 0) {  // Weights do not depend on the kernel ahead: as many as the ring has room for are asked for while it runs.
       const uint64_t policy = evictFirstPolicy();
       const int64_t stripBytes = (int64_t)steps * RUN;
-      int beyond = s.stages + s.ahead > steps ? steps - s.stages : s.ahead;
       for (int job = blockIdx.x; job < jobs; job += gridDim.x) {
         const unsigned char* from = s.weights + stripOf(job) * stripBytes;
         const int strips = min(STRIPS, s.strips - stripOf(job));
@@ -90,10 +89,6 @@ template <class T, int R, int STRIPS, int STEP> __device__ __forceinline__ void 
             if (i >= strips) break;
             if (s.tiles == 1) bulkCopy(to + i * RUN, from + i * stripBytes, RUN, full, policy);
             else bulkCopy(to + i * RUN, from + i * stripBytes, RUN, full);
-          }
-          if (beyond > 0 && step == s.stages - 1) {
-            for (int i = 0; i < strips; i++) bulkPrefetch(from + RUN + i * stripBytes, beyond * RUN);
-            beyond = 0;
           }
         }
       }
@@ -148,8 +143,8 @@ template <class T, int R, int STRIPS, int STEP> __device__ __forceinline__ void 
   }
 }
 
-#define DENSE_PARAMETERS const unsigned char *weights, const unsigned char *x, void *y, int epilogue, int columns, int groups, int strips, int rows, int tiles, int stages, int ahead
-#define DENSE_SHAPE {weights, x, y, epilogue, columns, groups, strips, rows, tiles, stages, ahead}
+#define DENSE_PARAMETERS const unsigned char *weights, const unsigned char *x, void *y, int epilogue, int columns, int groups, int strips, int rows, int tiles, int stages
+#define DENSE_SHAPE {weights, x, y, epilogue, columns, groups, strips, rows, tiles, stages}
 #define DENSE_ENTRY(T, type, out, step, r)                                                                                         \
   extern "C" __global__ void __launch_bounds__(out * 2 + 64, 1) gemm_dense_##type##_o##out##_r##r(DENSE_PARAMETERS) {              \
     dense<T, r, out / STRIP, step>(DENSE_SHAPE);                                                                                   \

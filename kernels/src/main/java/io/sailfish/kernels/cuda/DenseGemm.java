@@ -14,9 +14,6 @@ final class DenseGemm {
   private static final int MAX_STAGES = 12;
   private static final int SHARED_BYTES = 224 << 10;
 
-  /** Stages of a block beyond its ring that are asked into level 2 before the kernel ahead ends. */
-  private static final int AHEAD = 0;
-
   /**
    * One entry of the device code.
    *
@@ -53,9 +50,9 @@ final class DenseGemm {
 
     /**
      * Modelled cycles for one input, in 2048ths: as often as a multiprocessor has a job, what it
-     * takes in at 64 bytes a cycle or multiplies at 2048 a cycle, whichever is longer. Of the
-     * layers of Llama 8B and its head at 64 to 2048 rows it takes the entry that was measured
-     * fastest or one at most 4 % slower (DenseGeometryTest has the times).
+     * takes in at 64 bytes a cycle or multiplies at 2048 a cycle, whichever is longer. For the
+     * layers of Llama 8B at 64 to 2048 rows and its head it takes the entry that was measured
+     * fastest (DenseGeometryTest has the times).
      */
     long cost(int panels, int tiles, int multiprocessors) {
       long rounds = (jobs(panels, tiles) - 1) / multiprocessors + 1;
@@ -86,7 +83,6 @@ final class DenseGemm {
           .i32("rows")
           .i32("tiles")
           .i32("stages")
-          .i32("ahead")
           .build();
 
   /** What becomes of a product, in the order of the kernel's enum. */
@@ -154,7 +150,6 @@ final class DenseGemm {
         panels * (HalfPanels.PANEL / HalfPanels.STRIP),
         rows,
         tiles,
-        entry.stages(),
-        AHEAD);
+        entry.stages());
   }
 }

@@ -85,37 +85,33 @@ class DenseGeometryTest {
 
   /**
    * Rows, panels, and the microseconds of blocks of 64, 128 and 256 outputs; 0: never near. Layers
-   * by themselves, on rows that were mostly zeros: a card takes less power for those than for
-   * noise, so the times order the entries and are no figures of the products.
+   * by themselves on noise, after a rest. The times order the entries and add up to less than four
+   * layers in turn take, probably because a launch finds multiprocessors that the one before it, of
+   * the same layer, left idle.
    */
   private static final double[][] MEASURED = {
-    {64, 48, 14.90, 17.15, 0},
-    {64, 32, 10.34, 14.37, 0},
-    {64, 224, 0, 61.50, 0},
-    {64, 32, 29.23, 45.42, 0},
-    {64, 1002, 263.1, 263.6, 0},
-    {128, 48, 17.70, 22.80, 0},
-    {128, 32, 13.63, 0, 0},
-    {128, 224, 0, 70.21, 65.60},
-    {128, 32, 38.48, 0, 0},
-    {128, 1002, 304.2, 288.0, 282.2},
-    {256, 48, 27.58, 23.24, 0},
-    {256, 32, 15.74, 22.58, 0},
-    {256, 224, 0, 111.98, 97.88},
-    {256, 32, 46.15, 69.27, 0},
-    {256, 1002, 576.8, 366.3, 374.7},
-    {384, 48, 41.15, 43.79, 41.04},
-    {384, 32, 27.46, 23.13, 0},
-    {384, 224, 0, 156.43, 137.67},
-    {384, 32, 97.06, 69.68, 0},
-    {512, 48, 44.79, 44.57, 41.72},
-    {512, 32, 28.35, 23.92, 0},
-    {512, 224, 0, 183.89, 182.67},
-    {512, 32, 105.30, 71.17, 0},
-    {2048, 48, 0, 0, 123.00},
-    {2048, 32, 0, 94.21, 84.22},
-    {2048, 224, 0, 0, 630.97},
-    {2048, 32, 0, 319.54, 293.84},
+    {64, 48, 14.51, 17.15, 0},
+    {64, 32, 10.03, 16.45, 0},
+    {64, 224, 59.29, 59.16, 0},
+    {64, 32, 29.01, 55.35, 0},
+    {128, 48, 17.37, 22.27, 0},
+    {128, 32, 13.47, 21.99, 0},
+    {128, 224, 73.50, 64.49, 62.00},
+    {128, 32, 38.94, 67.75, 0},
+    {128, 1002, 311.3, 284.6, 277.6},
+    {256, 48, 28.11, 24.41, 0},
+    {256, 32, 16.40, 22.48, 0},
+    {256, 224, 114.32, 106.21, 102.46},
+    {256, 32, 50.93, 68.90, 0},
+    {256, 1002, 574.3, 442.1, 433.0},
+    {512, 48, 46.53, 46.09, 44.20},
+    {512, 32, 30.66, 26.83, 0},
+    {512, 224, 276.73, 185.00, 188.93},
+    {512, 32, 96.90, 87.80, 0},
+    {2048, 48, 242.67, 151.40, 143.57},
+    {2048, 32, 159.79, 101.19, 96.24},
+    {2048, 224, 1226.38, 703.09, 670.11},
+    {2048, 32, 587.23, 346.21, 322.32},
   };
 
   /** What GpuOpsCheck multiplies by, so that it meets every kernel. */
@@ -130,7 +126,7 @@ class DenseGeometryTest {
 
   /** Layers of Llama 8B and its head on 132 multiprocessors. */
   @Test
-  void theEntryIsTheFastestThatWasMeasuredOrNearlySo() {
+  void theEntryIsTheFastestThatWasMeasured() {
     for (double[] line : MEASURED) {
       int rows = (int) line[0];
       int tileRows = Math.min(rows, 128);
@@ -139,7 +135,7 @@ class DenseGeometryTest {
       String what = Arrays.toString(line) + ": " + e;
       assertTrue(took > 0, what);
       for (int i = 2; i < line.length; i++) {
-        assertTrue(line[i] == 0 || took <= 1.04 * line[i], what);
+        assertTrue(line[i] == 0 || took <= line[i], what);
       }
     }
   }
