@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Gathers what the checks, the benchmarks and the tests tagged gpu need on a machine that has a card and nothing else: jars with device code, no Spark.
-# Usage: benchmarks/gpu/pack.sh FOLDER     then there: FOLDER/run.sh (see its head)
+# Usage: benchmarks/gpu/pack.sh FOLDER [--jre]     then there: FOLDER/run.sh (see its head). --jre: with a Java runtime of this machine's JDK, for one that has none
 set -euo pipefail
+jre=${2:-}
 out=$(realpath -m "$1")
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 dependency=org.apache.maven.plugins:maven-dependency-plugin:3.8.1
@@ -11,7 +12,8 @@ rm -rf "$out"/lib/* "$out/tests" "$out/tree"
 mvn -B -q -pl benchmarks -am test-compile -Dsailfish.cuda=require
 # Not those of benchmarks: with them comes all of Spark.
 mvn -B -q -pl llama-runtime -am compile $dependency:copy-dependencies -Dsailfish.cuda=require -DincludeScope=runtime -DexcludeGroupIds=io.sailfish -DoutputDirectory="$out/lib"
-# Of JCuda's natives only the driver binding is used.
+# Of natives only those for the card's machine, of JCuda's only the driver binding.
+(cd "$out/lib" && zip -q -d tokenizers-*.jar 'native/lib/win*' 'native/lib/osx*' 'native/lib/linux-aarch64*' 'nlp/*')
 (cd "$out/lib" && zip -q -d jcuda-natives-*.jar 'lib/libJNvPTXCompiler*' 'lib/libJNvrtc*' 'lib/libJCudaRuntime*')
 jar --create --file "$out/lib/kernels.jar" -C kernels/target/classes .
 jar --create --file "$out/lib/arrow-bridge.jar" -C arrow-bridge/target/classes .
@@ -29,5 +31,11 @@ for module in kernels llama-runtime spark-plugin benchmarks; do
 done
 rm -rf "$out"/tests/*/golden
 cp benchmarks/gpu/run.sh benchmarks/gpu/cublas.py "$out"
+if [ "$jre" = --jre ]; then
+  jdk=$(dirname "$(dirname "$(readlink -f "$(type -P java)")")")
+  modules=java.base,java.management,jdk.management,java.logging,java.xml,java.sql,java.naming,java.instrument,jdk.incubator.vector,jdk.unsupported,jdk.zipfs,jdk.crypto.ec
+  rm -rf "$out/jre" && "$jdk/bin/jlink" --add-modules $modules --strip-debug --no-header-files --no-man-pages --output "$out/jre/runtime" 2>/dev/null
+  tar -C "$out/jre" -cJf "$out/jre17.tar.xz" runtime && rm -rf "$out/jre"
+fi
 git rev-parse --short HEAD >"$out/commit"
 du -sh "$out"
