@@ -6,8 +6,8 @@
 // Accuracy: relative error 2.2e-4 (groups of 32: 3.6e-4) in fp16, 1.8e-3 (2.9e-3) in bf16.
 // shared: 32768 (4 bits), 15360 (3) or 6656 bytes (2) more for entries with _one; stages = as many as fit into 231424 less that.
 //
-// Measured on an H200 in a chain of a block's four layers (Llama 8B, g128), us a block at 128, 256, 512, 2048 rows: lut4 110.7, 190, 341, 1356; lut3 112, 195, 352, 1380; lut2 108,
-// 186, 343, 1336 (cuBLAS fp16 136, 181, 307, 1286; 4-bit integers 100, 168, 280, 1180). Tried, slower at 128 rows: lookups of 4 bits in registers (137) or half of them (136), of 3 bits
+// Measured on a rested H200 in a chain of a block's four layers (Llama 8B, g128) on random activations, us a block at 128, 256, 512, 2048 rows: lut4 118, 197, 346, 1332; lut3 118, 198,
+// 349, 1352; lut2 115, 192, 336, 1302 (cuBLAS fp16 136, 186, 313, 1180; 4-bit integers 107, 176 and 1199 at 128, 256 and 2048). Tried on equal rows, which take less power (110 at 128 rows then), slower at 128 rows: lookups of 4 bits in registers (137) or half of them (136), of 3 bits
 // (124); a tile's rows in two halves, so that one's products are scaled under the other's (129); a wait that keeps a batch's lookups behind its last wgmma (124); a fence and a batch for each
 // wgmma (116). Warpgroups taking turns: no change.
 // At 256 rows and more what binds is the wgmmas themselves (192 of 223 us, 331 of 393, 1310 of 1536 with random activations) and the scaling of a group's sums between them (6 to 9 %); lookups behind each
