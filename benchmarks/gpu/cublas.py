@@ -7,6 +7,7 @@ Rests, graphs and replays are those of ChainBench.
 import json
 import sys
 import time
+from statistics import median
 
 import torch
 
@@ -15,10 +16,6 @@ SETS = {
     "70b": ([(8192, 10240), (8192, 8192), (8192, 57344), (28672, 8192)], [1, 16, 32, 64, 128, 256], 3),
 }
 GRAPH_MICROS, MAX_GRAPH_BLOCKS, REST_SECONDS, WARM_UP, REPLAYS, LASTING_MICROS = 2000, 128, 0.25, 2, 5, 400_000
-
-
-def median(values):
-    return sorted(values)[len(values) // 2]
 
 
 def micros_a_block(weights, inputs, floor, lasting):
