@@ -3,11 +3,19 @@ package io.sailfish.kernels.cuda;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.sailfish.kernels.format.TwoByteFloat;
 import io.sailfish.kernels.format.packed.PackedCode;
 import io.sailfish.kernels.format.packed.PackedLayout;
 import io.sailfish.kernels.format.packed.ZeroKind;
+import java.io.IOException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 
 class DecodeGeometryTest {
@@ -20,6 +28,14 @@ class DecodeGeometryTest {
   private static final int STATIC = 3 << 10;
 
   private static final int PAIR_TABLE = 32 << 10;
+  private static final Path PTX = Path.of("target", "cuda-ptx");
+
+  /** A decode product's kind, and for how many blocks on a multiprocessor it was compiled. */
+  private static final Pattern ENTRY =
+      Pattern.compile(
+          "\\.entry gemm_(w4|lut\\d)_b?f16_g(\\d+)(_z)?(_one)?_r(\\d+)\\(.*?\\.minnctapersm (\\d)",
+          Pattern.DOTALL);
+
   private static final int[] BLOCK_BYTES = {4352, 6400, 8448, 8704, 9216, 10240};
 
   @Test
@@ -171,5 +187,32 @@ class DecodeGeometryTest {
     assertEquals(128, DecodeGeometry.blocks(64, 132));
     assertEquals(4, DecodeGeometry.blocks(2, 132));
     assertEquals(2, DecodeGeometry.blocks(64, 1));
+  }
+
+  @Test
+  void launchesShareAMultiprocessorWhereEntriesAreCompiledFor() throws IOException {
+    assumeTrue(Files.isDirectory(PTX), "no device code in this build: build with nvcc");
+    int entries = 0;
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(PTX, "*_decode_sm90.ptx")) {
+      for (Path file : files) {
+        Matcher entry = ENTRY.matcher(Files.readString(file));
+        while (entry.find()) {
+          PackedLayout layout =
+              new PackedLayout(
+                  PackedCode.valueOf(entry.group(1).toUpperCase(Locale.ROOT)),
+                  entry.group(3) == null ? ZeroKind.SYMMETRIC : ZeroKind.ZERO,
+                  384,
+                  2944,
+                  Integer.parseInt(entry.group(2)),
+                  TwoByteFloat.F16);
+          boolean placed = entry.group(4) != null;
+          boolean beside = DecodeGemm.isBeside(layout, placed, Integer.parseInt(entry.group(5)));
+          String name = entry.group().lines().findFirst().orElseThrow();
+          assertEquals(beside ? "2" : "1", entry.group(6), name);
+          entries++;
+        }
+      }
+    }
+    assertEquals(DecodeGemm.specs().size(), entries);
   }
 }
