@@ -15,7 +15,7 @@
 // Launch, nothing of which changes a bit:
 //   groups = ceil(K / 128), strips = 2 * ceil(N / 128)
 //   block = 384 threads, clusters of two: two warpgroups that multiply, two warps that ask for weights, two for x
-//   8 and 16 rows (lut3 and w4 with a scale a block: 32 too, xSlots 6): grid = 2 * (SMs / 2), xSlots (groups of x) = 16, 12; stages (blocks of weights) = what fits into 109 KB with x (xSlots * R * 256) and the sums (R * 512);
+//   8 and 16 rows (lut3 and w4 with a scale a block: 32 too, xSlots 5, with four parts 6): grid = 2 * (SMs / 2), xSlots (groups of x) = 16, 12; stages (blocks of weights) = what fits into 109 KB with x (xSlots * R * 256) and the sums (R * 512);
 //     shared = 112 KB, or 109 right behind a decode product of 112, carve-out 100 % (also for what runs between): see below. With a strip for each warpgroup (strips >= 4 * (SMs / 2)):
 //     twice the grid, shared = 109 KB
 //   32 and 64 rows: grid = 2 * min(strips, SMs / 2), xSlots = 8, 6; stages * blockBytes <= 80 KB; shared = stages * blockBytes + xSlots * R * 256 + R * 1024, at least 116 KB
@@ -31,6 +31,9 @@
 // Measured on an H200 in a chain of a block's four layers (Llama 8B, g128), us a block: 37.7 at 8 rows, 39.9 at 16, 48.7 at 32 (a CTA a multiprocessor: 51.4; x given back a block later: 51.0; four slots of x and two more of weights: 51.0), 65.1 at 64. Of 154 instructions a block and
 // warp, 24 went for barriers and places in rings: x comes by two groups, a stage is given back where its second block is read, and rings step where the first is.
 // Fragments made between the products that are under way (a fence and a commit for each pair) were slower: 53.3 at 32 rows.
+// With 32 rows multiplying binds: products alone and fragments alone add up to both together, whoever's they are. So a block of fragments is made in one go (half a block while the other half's
+// products are under way: 160.6 us a block of 70B for 158.2), and a multiprocessor should have no more strips than its neighbours (gemm/team.cuh: 156.4 -> 152.7). Where K is in two parts, two stages a
+// warpgroup are too few and five slots of x are enough for both (28672 x 8192: 43.0 -> 41.0). One copy of x for both CTAs (multicast), where K is not cut: no change.
 // Launched in a stream with programmatic stream serialisation (attribute 6): weights are requested before the predecessor ends; x and y are touched after.
 #include "gemm/decode_entries.cuh"
 

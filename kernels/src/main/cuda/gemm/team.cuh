@@ -11,8 +11,9 @@ struct Team {
   __device__ __forceinline__ Team(int groups, int strips, int partsLog, int warpgroup) : partsLog(partsLog) {
     const int clusters = gridDim.x >> 1, cluster = blockIdx.x >> 1, member = (blockIdx.x & 1) * 2 + warpgroup;  // blockIdx.x & 1 is the rank in the cluster
     const int first = cluster * strips / clusters, count = (cluster + 1) * strips / clusters - first;
-    // Four parts: a part each. Two: a CTA has one of them, and a warpgroup half of the strips. One: a quarter of the strips each.
-    const int teams = 4 >> partsLog, team = partsLog == 1 ? warpgroup : partsLog == 2 ? 0 : member;
+    // Four parts: a part each. Two: a CTA has one of them, and a warpgroup half of the strips. One: a quarter of the strips each. The earlier quarters are the larger
+    // ones, and a cluster of the second half of the grid, whose CTAs find their places beside those of the first, counts them from the other end.
+    const int teams = 4 >> partsLog, quarter = cluster < clusters >> 1 ? member : 3 - member, team = partsLog == 1 ? warpgroup : partsLog == 2 ? 0 : quarter;
     part = partsLog == 2 ? member : partsLog == 1 ? member >> 1 : 0;
     firstStrip = first + (team * count + teams - 1) / teams, endStrip = first + ((team + 1) * count + teams - 1) / teams;
     firstGroup = part * groups >> partsLog, endGroup = (part + 1) * groups >> partsLog;

@@ -135,7 +135,7 @@ final class DecodeGemm {
     boolean beside = isBeside(layout, placed, rows);
     boolean bothHalves = beside && DecodeGeometry.takesBothHalves(strips, multiprocessors);
     int turn = bothHalves ? DecodeGeometry.SMALLER_TURN : stream.nextTurn();
-    DecodeGeometry geometry = geometry(layout, rows, placed, beside, turn);
+    DecodeGeometry geometry = geometry(layout, rows, parts, placed, beside, turn);
     int everywhere = DecodeGeometry.everywhere(multiprocessors);
     int blocks =
         !beside
@@ -195,14 +195,14 @@ final class DecodeGemm {
   }
 
   static DecodeGeometry geometry(
-      PackedLayout layout, int rows, boolean placed, boolean beside, int turn) {
+      PackedLayout layout, int rows, int parts, boolean placed, boolean beside, int turn) {
     if (placed) {
       return beside
           ? DecodeGeometry.placedBeside(rows, layout.blockBytes(), turn)
           : DecodeGeometry.placed(rows, layout.blockBytes());
     }
     if (beside) {
-      return DecodeGeometry.beside(rows, layout.blockBytes(), turn);
+      return DecodeGeometry.beside(rows, parts, layout.blockBytes(), turn);
     }
     return DecodeGeometry.alone(
         rows, layout.blockBytes(), layout.code() == PackedCode.LUT4 ? PAIR_TABLE_BYTES : 0);

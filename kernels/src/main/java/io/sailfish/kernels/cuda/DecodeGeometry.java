@@ -79,10 +79,11 @@ record DecodeGeometry(int stages, int xSlots, int sharedBytes) {
    * For 8 and 16 rows, 32 too where registers allow it: half a multiprocessor, so that the next
    * kernel's block starts beside this.
    *
+   * @param parts of K; four: each warpgroup has activations of its own
    * @param turn 1 behind a kernel of turn 0, else 0
    */
-  static DecodeGeometry beside(int tileRows, int blockBytes, int turn) {
-    int xSlots = tileRows == 8 ? 16 : tileRows == 16 ? 12 : 6;
+  static DecodeGeometry beside(int tileRows, int parts, int blockBytes, int turn) {
+    int xSlots = tileRows == 8 ? 16 : tileRows == 16 ? 12 : parts == 4 ? 6 : 5;
     int fixed = tileRows * (SUM_ROW_BYTES + xSlots * X_ROW_BYTES);
     return new DecodeGeometry(
         stages(BESIDE_SHARED_BYTES[1] - fixed, blockBytes), xSlots, BESIDE_SHARED_BYTES[turn]);

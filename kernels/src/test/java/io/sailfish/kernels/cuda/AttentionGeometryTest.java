@@ -74,7 +74,7 @@ class AttentionGeometryTest {
 
   @Test
   void aBlockAloneOnAMultiprocessorLeavesRoomForOneOfTheProducts() {
-    int product = DecodeGeometry.beside(8, 2048, 0).sharedBytes();
+    int product = DecodeGeometry.beside(8, 1, 2048, 0).sharedBytes();
     for (int dim = 16; dim <= 128; dim += 16) {
       int ring = Attention.ring(dim, 132, 132);
       assertTrue(4 * ring * 2 * dim * 16 * 2 + product <= 222 << 10, "head dim " + dim);

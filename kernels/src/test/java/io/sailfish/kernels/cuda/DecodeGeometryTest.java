@@ -59,19 +59,25 @@ class DecodeGeometryTest {
   void leavesRoomForTheNextKernelsBlockAndNoneForASecondOfItsOwn() {
     for (int rows = 8; rows <= 32; rows *= 2) {
       for (int blockBytes : BLOCK_BYTES) {
-        DecodeGeometry one = DecodeGeometry.beside(rows, blockBytes, 0);
-        DecodeGeometry other = DecodeGeometry.beside(rows, blockBytes, 1);
-        int used = rows * 512 + other.xSlots() * rows * 256 + other.stages() * blockBytes;
-        assertTrue(used <= other.sharedBytes() && used <= one.sharedBytes(), other::toString);
-        int both = one.sharedBytes() + other.sharedBytes() + 2 * STATIC;
-        assertTrue(both <= MULTIPROCESSOR, "not beside one another: " + both);
-        assertTrue(2 * (one.sharedBytes() + STATIC) > MULTIPROCESSOR, "two of one kernel");
-        assertTrue(both + other.sharedBytes() > MULTIPROCESSOR, "three");
-        assertTrue(2 * (other.sharedBytes() + STATIC) <= MULTIPROCESSOR, "both halves");
-        assertEquals(one.stages(), other.stages());
-        assertHasDepth(one);
+        for (int parts = 1; parts <= 4; parts *= 2) {
+          assertShares(rows, parts, blockBytes);
+        }
       }
     }
+  }
+
+  private static void assertShares(int rows, int parts, int blockBytes) {
+    DecodeGeometry one = DecodeGeometry.beside(rows, parts, blockBytes, 0);
+    DecodeGeometry other = DecodeGeometry.beside(rows, parts, blockBytes, 1);
+    int used = rows * 512 + other.xSlots() * rows * 256 + other.stages() * blockBytes;
+    assertTrue(used <= other.sharedBytes() && used <= one.sharedBytes(), other::toString);
+    int both = one.sharedBytes() + other.sharedBytes() + 2 * STATIC;
+    assertTrue(both <= MULTIPROCESSOR, "not beside one another: " + both);
+    assertTrue(2 * (one.sharedBytes() + STATIC) > MULTIPROCESSOR, "two of one kernel");
+    assertTrue(both + other.sharedBytes() > MULTIPROCESSOR, "three");
+    assertTrue(2 * (other.sharedBytes() + STATIC) <= MULTIPROCESSOR, "both halves");
+    assertEquals(one.stages(), other.stages());
+    assertHasDepth(one);
   }
 
   @Test
@@ -102,7 +108,7 @@ class DecodeGeometryTest {
               0x10000 + smallTable + rows * 512 <= 1024 + geometry.sharedBytes(),
               geometry::toString);
           assertEquals(
-              DecodeGeometry.beside(16, blockBytes, turn).sharedBytes(), geometry.sharedBytes());
+              DecodeGeometry.beside(16, 1, blockBytes, turn).sharedBytes(), geometry.sharedBytes());
           assertHasDepth(geometry);
         }
       }
@@ -129,7 +135,7 @@ class DecodeGeometryTest {
       PackedLayout layout, int tables, int rows, int parts) {
     boolean placed = DecodeGemm.isPlaced(layout, tables, rows, parts);
     boolean beside = DecodeGemm.isBeside(layout, placed, rows);
-    DecodeGeometry geometry = DecodeGemm.geometry(layout, rows, placed, beside, 0);
+    DecodeGeometry geometry = DecodeGemm.geometry(layout, rows, parts, placed, beside, 0);
     // As in gemm/decode.cuh: a slot holds two groups beside another block of up to 16 rows, and of
     // K in four parts each warpgroup has its own.
     boolean pairs = beside && rows <= 16;
@@ -156,8 +162,10 @@ class DecodeGeometryTest {
 
   @Test
   void keepsRingsNoDeeperThanTheyPay() {
-    assertEquals(new DecodeGeometry(8, 16, 112 << 10), DecodeGeometry.beside(8, 8448, 0));
-    assertEquals(new DecodeGeometry(6, 12, 109 << 10), DecodeGeometry.beside(16, 8448, 1));
+    assertEquals(new DecodeGeometry(8, 16, 112 << 10), DecodeGeometry.beside(8, 1, 8448, 0));
+    assertEquals(new DecodeGeometry(6, 12, 109 << 10), DecodeGeometry.beside(16, 1, 8448, 1));
+    assertEquals(new DecodeGeometry(5, 6, 112 << 10), DecodeGeometry.beside(32, 4, 8448, 0));
+    assertEquals(new DecodeGeometry(6, 5, 112 << 10), DecodeGeometry.beside(32, 2, 8448, 0));
     assertEquals(
         new DecodeGeometry(7, 6, 64 * (1024 + 6 * 256) + 7 * 8448),
         DecodeGeometry.alone(64, 8448, 0));
@@ -167,7 +175,7 @@ class DecodeGeometryTest {
   void holdsTwoPairsOfGroupsForEachOfTwoWarpgroups() {
     for (int blockBytes : BLOCK_BYTES) {
       for (int rows = 8; rows <= 16; rows *= 2) {
-        assertTrue(DecodeGeometry.beside(rows, blockBytes, 0).xSlots() >= 2 * 2 * 2);
+        assertTrue(DecodeGeometry.beside(rows, 4, blockBytes, 0).xSlots() >= 2 * 2 * 2);
         assertTrue(DecodeGeometry.placedBeside(rows, blockBytes, 0).xSlots() >= 2 * 2 * 2);
       }
     }
