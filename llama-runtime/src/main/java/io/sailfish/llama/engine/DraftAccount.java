@@ -17,7 +17,7 @@ final class DraftAccount {
   static final double START = 2;
 
   /** Steps without drafts whose time is kept at most: what was gained is not for losing again. */
-  static final double MOST = 16;
+  static final double MOST = 12;
 
   private boolean open;
   private double balance;

@@ -8,18 +8,17 @@ final class DraftLengths {
   /**
    * A row of a step.
    *
-   * @param chances of its tokens that each and all before it come, falling
-   * @param weight what a token more of it is worth, beside those of other rows
+   * @param drafted what each of its tokens is worth, the chance that it comes counted in; falling
+   * @param sure what the token is worth that it gets without drafts
    */
-  record Chances(double[] chances, double weight) {}
+  record Worth(double[] drafted, double sure) {}
 
   /**
    * @param lengths tokens for each row; all zero where drafts do not pay
-   * @param speed what the step is worth, in steps without drafts
    */
-  record Choice(int[] lengths, int drafted, double speed) {
+  record Choice(int[] lengths, int drafted) {
     static Choice none(int rows) {
-      return new Choice(new int[rows], 0, 1);
+      return new Choice(new int[rows], 0);
     }
   }
 
@@ -34,10 +33,10 @@ final class DraftLengths {
    */
   record Terms(int most, double nanos, double gain, double extra, double loss) {}
 
-  private final List<Chances> rows;
+  private final List<Worth> rows;
   private final int[] lengths;
 
-  private DraftLengths(List<Chances> rows) {
+  private DraftLengths(List<Worth> rows) {
     this.rows = rows;
     this.lengths = new int[rows.size()];
   }
@@ -47,21 +46,21 @@ final class DraftLengths {
    *
    * @param nanos time of a step of so many rows, drafted ones included
    */
-  static Choice best(List<Chances> rows, Terms terms, IntToDoubleFunction nanos) {
+  static Choice best(List<Worth> rows, Terms terms, IntToDoubleFunction nanos) {
     return new DraftLengths(rows).best(terms, nanos);
   }
 
   private Choice best(Terms terms, IntToDoubleFunction nanos) {
     Choice best = Choice.none(lengths.length);
     double bestRate = terms.gain() / terms.nanos();
-    double weights = rows.stream().mapToDouble(Chances::weight).sum();
+    double sure = rows.stream().mapToDouble(Worth::sure).sum();
     double speed = 1;
     for (int drafted = 1; drafted <= terms.most(); drafted++) {
       int row = mostValuable();
       if (row < 0) {
         break;
       }
-      speed += value(row) / weights;
+      speed += value(row) / sure;
       lengths[row]++;
       double took = nanos.applyAsDouble(lengths.length + drafted) + terms.extra();
       if (took - terms.nanos() > terms.loss()) {
@@ -69,7 +68,7 @@ final class DraftLengths {
       }
       if (speed / took > bestRate) {
         bestRate = speed / took;
-        best = new Choice(lengths.clone(), drafted, speed);
+        best = new Choice(lengths.clone(), drafted);
       }
     }
     return best;
@@ -89,7 +88,7 @@ final class DraftLengths {
   }
 
   private double value(int row) {
-    double[] own = rows.get(row).chances();
-    return lengths[row] < own.length ? own[lengths[row]] * rows.get(row).weight() : 0;
+    double[] own = rows.get(row).drafted();
+    return lengths[row] < own.length ? own[lengths[row]] : 0;
   }
 }

@@ -24,9 +24,15 @@ final class Guesses {
   /**
    * A row and what may be drafted for it.
    *
+   * @param length of the row, tokens under way included
    * @param left tokens that it may still get
    */
-  record Guess(Sequence sequence, int[] draft, double[] chances, int left) {}
+  record Guess(Sequence sequence, int[] draft, double[] chances, int length, int left) {
+    /** Tokens that it may still get by now. */
+    int leftNow() {
+      return left - (sequence.length() - length);
+    }
+  }
 
   /**
    * @param clock nanoseconds
@@ -74,12 +80,13 @@ final class Guesses {
     int left = row.params.maxTokens() - (length - sequence.promptLength());
     int most = Math.min(LONGEST, Math.min(left - 1, config.contextTokens() - length));
     if (most <= 0 || !row.drafts.follows(sequence)) {
-      return new Guess(sequence, new int[0], new double[0], left);
+      return new Guess(sequence, new int[0], new double[0], length, left);
     }
     int unknown = length - sequence.known();
     int[] draft = row.drafts.draft(most + unknown, config.stopIds());
     double[] chances = row.drafts.chances(draft.length);
     int from = Math.min(unknown, draft.length);
-    return new Guess(sequence, draft, Arrays.copyOfRange(chances, from, draft.length), left);
+    double[] ofDraft = Arrays.copyOfRange(chances, from, draft.length);
+    return new Guess(sequence, draft, ofDraft, length, left);
   }
 }

@@ -22,7 +22,7 @@ final class Speculation {
   /** Rows up to which it is looked at: with more a step has become compute-bound anywhere. */
   static final int MOST_ROWS = 32;
 
-  /** Tokens by which a row is ahead of the others when further ones are worth nothing. */
+  /** Tokens by which a row is ahead of the last one when further ones are worth nothing. */
   private static final double AHEAD = 16;
 
   /** Looks before the first one that counts: enough for the code to be compiled. */
@@ -80,9 +80,22 @@ final class Speculation {
   /**
    * @param plain time of the step without drafts
    * @param most time with them that is put down to them: what is longer was delayed
-   * @param tokenNanos what a drafted token that comes true is worth
+   * @param rowsWait whether rows waited for a place
    */
-  private record Proposal(double plain, double most, double tokenNanos) {}
+  private record Proposal(double plain, double most, boolean rowsWait, List<Guess> guesses) {
+    /**
+     * Steps that it has made superfluous. With nobody waiting, by how much the last row has come
+     * nearer to its end: what others are ahead of it counts when it follows.
+     */
+    double stepsGained(long accepted) {
+      if (rowsWait) {
+        return (double) accepted / guesses.size();
+      }
+      int before = guesses.stream().mapToInt(Guess::left).max().orElse(0);
+      int after = guesses.stream().mapToInt(Guess::leftNow).max().orElse(0);
+      return before - after - 1;
+    }
+  }
 
   Speculation(EngineConfig config, Steps steps) {
     this.config = config;
@@ -108,7 +121,7 @@ final class Speculation {
       int[] draft = drafts.draft(Guesses.LONGEST, config.stopIds());
       double[] chances = drafts.chances(draft.length);
       DraftLengths.best(
-          weighted(List.of(new Guess(sequence, draft, chances, Guesses.LONGEST)), false),
+          worth(List.of(new Guess(sequence, draft, chances, i, Guesses.LONGEST)), false),
           new DraftLengths.Terms(draft.length, 1, TO_BEGIN, 0, 1),
           rows -> 1);
     }
@@ -143,17 +156,9 @@ final class Speculation {
     if (choice.drafted() > 0 && config.drafting().isMeasured()) {
       int count = guesses.size();
       double without = times.plain(count);
-      double gained = (choice.speed() - 1) * without / accepted(guesses, choice);
-      proposal = new Proposal(without, times.longest(count, choice.drafted(), without), gained);
+      double most = times.longest(count, choice.drafted(), without);
+      proposal = new Proposal(without, most, scheduler.numWaiting() > 0, guesses);
     }
-  }
-
-  private static double accepted(List<Guess> guesses, DraftLengths.Choice choice) {
-    double accepted = 0;
-    for (int i = 0; i < guesses.size(); i++) {
-      accepted += Arrays.stream(guesses.get(i).chances(), 0, choice.lengths()[i]).sum();
-    }
-    return accepted;
   }
 
   /**
@@ -182,7 +187,7 @@ final class Speculation {
       times.noteDrafted(rows, nanos);
       if (proposal != null) {
         double took = Math.min(nanos, proposal.most());
-        account.gain(accepted * proposal.tokenNanos());
+        account.gain(proposal.stepsGained(accepted) * proposal.plain());
         account.lose(took - proposal.plain());
         account.step(proposal.plain());
       }
@@ -232,7 +237,7 @@ final class Speculation {
     double loss = config.drafting() == Drafting.AUTO ? account.balance() : Double.POSITIVE_INFINITY;
     double gain = drafting ? TO_GO_ON : TO_BEGIN;
     return DraftLengths.best(
-        weighted(guesses, scheduler.numWaiting() > 0),
+        worth(guesses, scheduler.numWaiting() > 0),
         new DraftLengths.Terms(
             Math.min(most, times.reach(rows) - rows), without, gain, extra, loss),
         count -> times.drafted(rows, count - rows, without));
@@ -240,24 +245,39 @@ final class Speculation {
 
   /**
    * While rows wait for a place, a token is worth the same whoever gets it: tokens a second count.
-   * Once nobody waits, those set the end that have most to come, and a row that has come further
-   * than them by some tokens makes nobody ready earlier.
+   * Once nobody waits, those set the end that have most to come. A row that has come further than
+   * them makes nobody ready earlier, so its tokens are worth the less the further ahead they would
+   * bring it: all rows get some before one gets many.
    */
-  private static List<DraftLengths.Chances> weighted(List<Guess> guesses, boolean rowsWait) {
+  private static List<DraftLengths.Worth> worth(List<Guess> guesses, boolean rowsWait) {
     int most = guesses.stream().mapToInt(Guess::left).max().orElse(0);
     return guesses.stream()
         .map(
-            guess -> {
-              double ahead = rowsWait ? 0 : (double) (most - guess.left()) / AHEAD;
-              return new DraftLengths.Chances(guess.chances(), Math.max(0, 1 - ahead));
-            })
+            guess ->
+                rowsWait || guesses.size() == 1
+                    ? new DraftLengths.Worth(guess.chances(), 1)
+                    : worth(guess.chances(), most - guess.left()))
         .toList();
   }
 
+  private static DraftLengths.Worth worth(double[] chances, int ahead) {
+    double[] worth = new double[chances.length];
+    double comes = ahead;
+    for (int i = 0; i < chances.length; i++) {
+      worth[i] = chances[i] * inReach(comes);
+      comes += chances[i];
+    }
+    return new DraftLengths.Worth(worth, inReach(ahead));
+  }
+
+  private static double inReach(double ahead) {
+    return Math.max(0, 1 - ahead / AHEAD);
+  }
+
   /** As if each were as likely as the others of its place: every row has its share. */
-  private static DraftLengths.Chances shares(Guess guess) {
+  private static DraftLengths.Worth shares(Guess guess) {
     int length = guess.draft().length;
-    return new DraftLengths.Chances(
+    return new DraftLengths.Worth(
         IntStream.rangeClosed(1, length).mapToDouble(i -> 1.0 / i).toArray(), 1);
   }
 }

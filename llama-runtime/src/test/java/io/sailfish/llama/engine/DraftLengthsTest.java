@@ -3,8 +3,8 @@ package io.sailfish.llama.engine;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import io.sailfish.llama.engine.DraftLengths.Chances;
 import io.sailfish.llama.engine.DraftLengths.Terms;
+import io.sailfish.llama.engine.DraftLengths.Worth;
 import java.util.List;
 import java.util.function.IntToDoubleFunction;
 import org.junit.jupiter.api.Test;
@@ -47,18 +47,16 @@ class DraftLengthsTest {
   }
 
   @Test
-  void rowsCountByTheirWeights() {
+  void rowsCountByWhatTheirTokensAreWorth() {
     IntToDoubleFunction nanos = rows -> 8 + rows;
     Terms terms = new Terms(32, 10, 1.05, 0, 1e9);
-    List<Chances> even = List.of(new Chances(LIKELY, 1), new Chances(UNLIKELY, 1));
+    List<Worth> even = List.of(new Worth(LIKELY, 1), new Worth(UNLIKELY, 1));
     DraftLengths.Choice choice = DraftLengths.best(even, terms, nanos);
     assertArrayEquals(new int[] {4, 0}, choice.lengths());
     assertEquals(4, choice.drafted());
-    assertEquals(1 + 3.1 / 2, choice.speed(), 1e-9);
-    List<Chances> behind = List.of(new Chances(LIKELY, 0), new Chances(UNLIKELY, 1));
+    List<Worth> behind = List.of(new Worth(new double[4], 0), new Worth(UNLIKELY, 1));
     choice = DraftLengths.best(behind, terms, nanos);
     assertArrayEquals(new int[] {0, 1}, choice.lengths(), "only who sets the end counts");
-    assertEquals(1.2, choice.speed(), 1e-9);
   }
 
   @Test
@@ -81,8 +79,7 @@ class DraftLengthsTest {
   }
 
   private static int[] best(List<double[]> chances, Terms terms, IntToDoubleFunction nanos) {
-    return DraftLengths.best(
-            chances.stream().map(own -> new Chances(own, 1)).toList(), terms, nanos)
+    return DraftLengths.best(chances.stream().map(own -> new Worth(own, 1)).toList(), terms, nanos)
         .lengths();
   }
 }
