@@ -24,6 +24,7 @@ import java.util.Map;
 import java.util.Random;
 import java.util.Set;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 
 /**
  * What guessing how answers go on gains on a card: 8B shapes, the same requests through engines
@@ -95,6 +96,11 @@ public final class GpuSpeculationBench {
   private final Map<Case, Map<String, List<Run>>> runs = new LinkedHashMap<>();
   private final Map<Case, List<int[]>> expected = new LinkedHashMap<>();
   private final List<int[]> goesOn = new ArrayList<>();
+
+  /** Seeds of prompts: first those whose answers copy. */
+  private final List<Integer> seeds = new ArrayList<>();
+
+  private int copying;
   private boolean failed;
 
   private GpuSpeculationBench(Options options) {
@@ -118,6 +124,7 @@ public final class GpuSpeculationBench {
       }
       System.out.printf("engines started at %.1f s%n", seconds(start));
       learnHowItGoesOn();
+      putThoseThatCopyFirst();
       System.out.printf("prompts made at %.1f s%n", seconds(start));
       measure(start);
     } finally {
@@ -160,6 +167,31 @@ public final class GpuSpeculationBench {
     long distinct = tokens.stream().flatMapToInt(Arrays::stream).distinct().count();
     System.out.printf("%d distinct tokens among %d%n", distinct, (long) MOST_ROWS * SHOWN);
     failed |= distinct < 1000;
+  }
+
+  /** A longer context moves some answers to another token, and from there on they copy nothing. */
+  private void putThoseThatCopyFirst() {
+    for (int seed = 0; seed < MOST_ROWS; seed++) {
+      seeds.add(seed);
+    }
+    Case all = new Case(Kind.COPIED, MOST_ROWS, 1);
+    List<int[]> answers = submit(engines.get("off"), requests(all, 0));
+    Map<Boolean, List<Integer>> byCopying =
+        seeds.stream()
+            .collect(
+                Collectors.partitioningBy(seed -> copies(answers.get(seed), goesOn.get(seed))));
+    seeds.clear();
+    seeds.addAll(byCopying.get(true));
+    copying = seeds.size();
+    System.out.printf("%d of %d answers copy%n", copying, MOST_ROWS);
+    int most = CASES.stream().mapToInt(c -> c.rows() * c.runs()).max().orElseThrow();
+    failed |= copying < most;
+    seeds.addAll(byCopying.get(false));
+  }
+
+  private static boolean copies(int[] answer, int[] shown) {
+    return IntStream.range(0, ANSWER).filter(i -> answer[i] == shown[BEGUN + i]).count()
+        >= ANSWER * 3 / 4;
   }
 
   private void measure(long start) {
@@ -232,13 +264,14 @@ public final class GpuSpeculationBench {
   }
 
   private int[] prompt(int row, boolean copies) {
-    Random random = new Random(row);
+    int seed = seeds.get(row);
+    Random random = new Random(seed);
     int[] prompt = random.ints(SHOWN + BEGUN, 0, model.vocabulary()).toArray();
     for (int i = 0; copies && i < SHOWN; i++) {
-      prompt[i] = random.nextInt(REPLACED) == 0 ? prompt[i] : goesOn.get(row)[i];
+      prompt[i] = random.nextInt(REPLACED) == 0 ? prompt[i] : goesOn.get(seed)[i];
     }
     if (copies) {
-      System.arraycopy(goesOn.get(row), 0, prompt, SHOWN, BEGUN);
+      System.arraycopy(goesOn.get(seed), 0, prompt, SHOWN, BEGUN);
     }
     return prompt;
   }
@@ -257,8 +290,8 @@ public final class GpuSpeculationBench {
     runs.forEach((c, modes) -> rows.add(row(c, modes)));
     return new BenchmarkResult.Table(
         "Guessing how answers go on, on a card: 8B shapes, w4a16 g128",
-        "Answers of %d tokens to prompts of %d, all rows submitted at once, by turns; medians. Tokens a second without the time of prompts. Layers of random weights that change next to nothing, so that a token follows from the one before it. Every answer is the same in all. Steps: as often as the card ran, for each token of a row."
-            .formatted(ANSWER, SHOWN + BEGUN),
+        "Answers of %d tokens to prompts of %d, all rows submitted at once, by turns; medians. Tokens a second without the time of prompts. Layers of random weights that change next to nothing, so that a token follows from the one before it; %d of %d answers copy three quarters of what their prompts show, and rows that copy are of those (of 256 all). Every answer is the same in all. Steps: as often as the card ran, for each token of a row."
+            .formatted(ANSWER, SHOWN + BEGUN, copying, MOST_ROWS),
         List.of(
             "answers",
             "rows",
