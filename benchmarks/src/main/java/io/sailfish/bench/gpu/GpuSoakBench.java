@@ -39,7 +39,7 @@ import java.util.concurrent.atomic.AtomicReferenceArray;
  *
  * <p>Options: {@code --seconds N} (120), {@code --requests N} (ends after so many), {@code --tiny}
  * (two layers, for the tools that look for faults; memory is not judged then), {@code --kv TOKENS}
- * (that the cache holds, 40000), {@code --cap N} (256), {@code --commit ID}, {@code --results
+ * (that the cache holds, 30000), {@code --cap N} (256), {@code --commit ID}, {@code --results
  * FOLDER}.
  */
 public final class GpuSoakBench {
@@ -96,7 +96,7 @@ public final class GpuSoakBench {
         RuntimeConfig.defaults()
             .on(BackendRequest.of("cuda", 0))
             .withBatchCap((int) options.number("cap", 256))
-            .withKvBytes(options.number("kv", 40_000) / 16 * block)
+            .withKvBytes(options.number("kv", 30_000) / 16 * block)
             .withContextTokens(CONTEXT);
     try (Engine engine = LlamaEngine.start(loaded, backend, new IdTokenizer(), config)) {
       double seconds = load(engine, device.memory());

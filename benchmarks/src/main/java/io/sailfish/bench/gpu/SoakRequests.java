@@ -8,12 +8,14 @@ import java.util.stream.IntStream;
 
 /**
  * An endless list of requests of mixed lengths, a third of which start alike and a quarter of which
- * are sampled. Number i and number i + {@link #PERIOD} are the same request.
+ * are sampled. Number i and number i + {@link #PERIOD} are the same request. The first ones of a
+ * period have short prompts and long answers: rows of a cache that took them in outgrow it.
  */
 final class SoakRequests {
   /** So many differ; each comes again in other company. */
   static final int PERIOD = 1024;
 
+  private static final int GROWING = 256;
   private static final int SHARED = 80;
   private static final float TEMPERATURE = 0.8f;
   private static final float TOP_P = 0.95f;
@@ -35,6 +37,10 @@ final class SoakRequests {
   GenerationRequest request(long number) {
     int i = (int) (number % PERIOD);
     Random random = new Random(31L * i + 7);
+    if (i < GROWING) {
+      int[] ids = random.ints(1 + random.nextInt(16), 0, vocabulary).toArray();
+      return GenerationRequest.generate(ids, params(i, 150 + random.nextInt(14)));
+    }
     int answer = 4 + random.nextInt(random.nextInt(4) == 0 ? 160 : 48);
     int longest = context - SHARED - 164;
     int own = 1 + random.nextInt(i % 8 == 0 ? longest : Math.min(longest, 120));
