@@ -26,7 +26,7 @@ final class PlaneRun {
   /** Inputs of the piece before this run. */
   int done;
 
-  /** Inputs of the run. */
+  /** Inputs of the run, a multiple of four: planes are, and blocks. */
   int count;
 
   /** The run's first word of codes. */

@@ -13,17 +13,20 @@ import jdk.incubator.vector.VectorSpecies;
  * row. A product of scale and code is exact, so a separate addition rounds as a fused one would,
  * and leaves m in its register.
  *
- * <p>Four vectors of columns side by side, straight-line for the reasons of {@link VectorProduct}:
- * with fewer the loop itself costs more than what it saves, and sums, scales, minima and the mask
- * fill 16 registers. So wider vectors than eight floats are not used here.
+ * <p>Four vectors side by side, straight-line for the reasons of {@link VectorProduct}: with fewer
+ * the loop itself costs more than what it saves, and sums, scales, minima and the mask fill 16
+ * registers. Where two vectors are all columns, four are those of two inputs.
  */
 final class VectorPlanes {
-  private static final VectorSpecies<Float> F =
-      VectorWidth.FLOATS.length() > 8 ? FloatVector.SPECIES_256 : VectorWidth.FLOATS;
-  private static final VectorSpecies<Integer> I =
-      VectorWidth.INTS.length() > 8 ? IntVector.SPECIES_256 : VectorWidth.INTS;
+  private static final VectorSpecies<Float> F = VectorWidth.FLOATS;
+  private static final VectorSpecies<Integer> I = VectorWidth.INTS;
   private static final int LANES = F.length();
   private static final int COLUMNS = PanelLayout.COLUMNS;
+
+  private static final boolean TWO_INPUTS = 2 * LANES == COLUMNS;
+
+  /** Words from a step to the next: of one input or two. */
+  private static final int STEP = Math.max(COLUMNS, 4 * LANES);
 
   private VectorPlanes() {}
 
@@ -52,11 +55,18 @@ final class VectorPlanes {
         ahead.some();
       }
       scales(piece, run.scales, s);
+      int at = xAt + run.done;
       for (int c = 0; c < COLUMNS; c += 4 * LANES) {
-        if (run.top) {
-          multiplyTop(tile, c, x, xAt + run.done, piece.words, s, run);
+        if (TWO_INPUTS) {
+          if (run.top) {
+            multiplyTwoInputsTop(tile, x, at, piece.words, s, run);
+          } else {
+            multiplyTwoInputs(tile, x, at, piece.words, s, run);
+          }
+        } else if (run.top) {
+          multiplyTop(tile, c, x, at, piece.words, s, run);
         } else {
-          multiply(tile, c, x, xAt + run.done, piece.words, s, run);
+          multiply(tile, c, x, at, piece.words, s, run);
         }
       }
     }
@@ -172,21 +182,102 @@ final class VectorPlanes {
     a3.intoArray(y, c + 3 * LANES);
   }
 
-  /** Four vectors of columns from c on. */
+  /** The same where two vectors are all columns: two inputs a step, one after the other. */
+  private static void multiplyTwoInputs(
+      float[] y, float[] x, int xAt, int[] words, float[] s, PlaneRun run) {
+    FloatVector a0 = FloatVector.fromArray(F, y, 0);
+    FloatVector a1 = FloatVector.fromArray(F, y, LANES);
+    FloatVector d0 = FloatVector.fromArray(F, s, 0).mul(run.factor);
+    FloatVector d1 = FloatVector.fromArray(F, s, LANES).mul(run.factor);
+    FloatVector m0 = FloatVector.fromArray(F, s, COLUMNS);
+    FloatVector m1 = FloatVector.fromArray(F, s, COLUMNS + LANES);
+    IntVector mask = IntVector.broadcast(I, run.mask);
+    int codes = run.codes;
+    int end = Objects.checkIndex(run.count, VectorProduct.MOST_INNER + 1);
+    for (int k = 0; k < end; k += 2) {
+      FloatVector v = FloatVector.broadcast(F, x[xAt + k]);
+      FloatVector u = FloatVector.broadcast(F, x[xAt + k + 1]);
+      int q = codes + k * COLUMNS;
+      FloatVector w0 = (FloatVector) IntVector.fromArray(I, words, q).and(mask).convert(I2F, 0);
+      a0 = v.fma(w0.mul(d0).add(m0), a0);
+      FloatVector w1 =
+          (FloatVector) IntVector.fromArray(I, words, q + LANES).and(mask).convert(I2F, 0);
+      a1 = v.fma(w1.mul(d1).add(m1), a1);
+      FloatVector w2 =
+          (FloatVector) IntVector.fromArray(I, words, q + 2 * LANES).and(mask).convert(I2F, 0);
+      a0 = u.fma(w2.mul(d0).add(m0), a0);
+      FloatVector w3 =
+          (FloatVector) IntVector.fromArray(I, words, q + 3 * LANES).and(mask).convert(I2F, 0);
+      a1 = u.fma(w3.mul(d1).add(m1), a1);
+    }
+    a0.intoArray(y, 0);
+    a1.intoArray(y, LANES);
+  }
+
+  /** The same for the uppermost plane. */
+  private static void multiplyTwoInputsTop(
+      float[] y, float[] x, int xAt, int[] words, float[] s, PlaneRun run) {
+    FloatVector a0 = FloatVector.fromArray(F, y, 0);
+    FloatVector a1 = FloatVector.fromArray(F, y, LANES);
+    FloatVector d0 = FloatVector.fromArray(F, s, 0).mul(run.factor);
+    FloatVector d1 = FloatVector.fromArray(F, s, LANES).mul(run.factor);
+    FloatVector m0 = FloatVector.fromArray(F, s, COLUMNS);
+    FloatVector m1 = FloatVector.fromArray(F, s, COLUMNS + LANES);
+    IntVector mask = IntVector.broadcast(I, run.mask);
+    int codes = run.codes;
+    int end = Objects.checkIndex(run.count, VectorProduct.MOST_INNER + 1);
+    for (int k = 0; k < end; k += 2) {
+      FloatVector v = FloatVector.broadcast(F, x[xAt + k]);
+      FloatVector u = FloatVector.broadcast(F, x[xAt + k + 1]);
+      int q = codes + k * COLUMNS;
+      FloatVector w0 =
+          (FloatVector)
+              IntVector.fromArray(I, words, q)
+                  .lanewise(LSHR, PlaneRun.TOP_SHIFT)
+                  .and(mask)
+                  .convert(I2F, 0);
+      a0 = v.fma(w0.mul(d0).add(m0), a0);
+      FloatVector w1 =
+          (FloatVector)
+              IntVector.fromArray(I, words, q + LANES)
+                  .lanewise(LSHR, PlaneRun.TOP_SHIFT)
+                  .and(mask)
+                  .convert(I2F, 0);
+      a1 = v.fma(w1.mul(d1).add(m1), a1);
+      FloatVector w2 =
+          (FloatVector)
+              IntVector.fromArray(I, words, q + 2 * LANES)
+                  .lanewise(LSHR, PlaneRun.TOP_SHIFT)
+                  .and(mask)
+                  .convert(I2F, 0);
+      a0 = u.fma(w2.mul(d0).add(m0), a0);
+      FloatVector w3 =
+          (FloatVector)
+              IntVector.fromArray(I, words, q + 3 * LANES)
+                  .lanewise(LSHR, PlaneRun.TOP_SHIFT)
+                  .and(mask)
+                  .convert(I2F, 0);
+      a1 = u.fma(w3.mul(d1).add(m1), a1);
+    }
+    a0.intoArray(y, 0);
+    a1.intoArray(y, LANES);
+  }
+
+  /** Four vectors from c on. */
   private static void decode(float[] w, int wAt, int c, int[] words, float[] s, PlaneRun run) {
     FloatVector d0 = FloatVector.fromArray(F, s, c).mul(run.factor);
     FloatVector d1 = FloatVector.fromArray(F, s, c + LANES).mul(run.factor);
-    FloatVector d2 = FloatVector.fromArray(F, s, c + 2 * LANES).mul(run.factor);
-    FloatVector d3 = FloatVector.fromArray(F, s, c + 3 * LANES).mul(run.factor);
+    FloatVector d2 = FloatVector.fromArray(F, s, (c + 2 * LANES) % COLUMNS).mul(run.factor);
+    FloatVector d3 = FloatVector.fromArray(F, s, (c + 3 * LANES) % COLUMNS).mul(run.factor);
     FloatVector m0 = FloatVector.fromArray(F, s, COLUMNS + c);
     FloatVector m1 = FloatVector.fromArray(F, s, COLUMNS + c + LANES);
-    FloatVector m2 = FloatVector.fromArray(F, s, COLUMNS + c + 2 * LANES);
-    FloatVector m3 = FloatVector.fromArray(F, s, COLUMNS + c + 3 * LANES);
+    FloatVector m2 = FloatVector.fromArray(F, s, COLUMNS + (c + 2 * LANES) % COLUMNS);
+    FloatVector m3 = FloatVector.fromArray(F, s, COLUMNS + (c + 3 * LANES) % COLUMNS);
     IntVector mask = IntVector.broadcast(I, run.mask);
     int codes = run.codes + c;
     int to = wAt + c;
     int end = Objects.checkIndex(run.count, VectorProduct.MOST_INNER + 1) * COLUMNS;
-    for (int i = 0; i < end; i += COLUMNS) {
+    for (int i = 0; i < end; i += STEP) {
       FloatVector w0 =
           (FloatVector) IntVector.fromArray(I, words, codes + i).and(mask).convert(I2F, 0);
       w0.mul(d0).add(m0).intoArray(w, to + i);
@@ -208,17 +299,17 @@ final class VectorPlanes {
   private static void decodeTop(float[] w, int wAt, int c, int[] words, float[] s, PlaneRun run) {
     FloatVector d0 = FloatVector.fromArray(F, s, c).mul(run.factor);
     FloatVector d1 = FloatVector.fromArray(F, s, c + LANES).mul(run.factor);
-    FloatVector d2 = FloatVector.fromArray(F, s, c + 2 * LANES).mul(run.factor);
-    FloatVector d3 = FloatVector.fromArray(F, s, c + 3 * LANES).mul(run.factor);
+    FloatVector d2 = FloatVector.fromArray(F, s, (c + 2 * LANES) % COLUMNS).mul(run.factor);
+    FloatVector d3 = FloatVector.fromArray(F, s, (c + 3 * LANES) % COLUMNS).mul(run.factor);
     FloatVector m0 = FloatVector.fromArray(F, s, COLUMNS + c);
     FloatVector m1 = FloatVector.fromArray(F, s, COLUMNS + c + LANES);
-    FloatVector m2 = FloatVector.fromArray(F, s, COLUMNS + c + 2 * LANES);
-    FloatVector m3 = FloatVector.fromArray(F, s, COLUMNS + c + 3 * LANES);
+    FloatVector m2 = FloatVector.fromArray(F, s, COLUMNS + (c + 2 * LANES) % COLUMNS);
+    FloatVector m3 = FloatVector.fromArray(F, s, COLUMNS + (c + 3 * LANES) % COLUMNS);
     IntVector mask = IntVector.broadcast(I, run.mask);
     int codes = run.codes + c;
     int to = wAt + c;
     int end = Objects.checkIndex(run.count, VectorProduct.MOST_INNER + 1) * COLUMNS;
-    for (int i = 0; i < end; i += COLUMNS) {
+    for (int i = 0; i < end; i += STEP) {
       FloatVector w0 =
           (FloatVector)
               IntVector.fromArray(I, words, codes + i)

@@ -8,6 +8,7 @@ import io.sailfish.kernels.format.QuantFormat;
 import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.Random;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -113,6 +114,24 @@ class PanelLayoutTest {
   }
 
   /** All of the one panel of a weight. */
+  /** {@link VectorPlanes} takes two inputs a step, and looks at no more than there are. */
+  @Test
+  void runsOfPlanesAreMultiplesOfFourInputs() {
+    for (QuantFormat format : List.of(QuantFormat.Q8_0, QuantFormat.Q4_0, QuantFormat.Q4_1)) {
+      for (int cols = 32; cols <= 32 * 40; cols += 32) {
+        PanelLayout layout = PanelLayout.of(format, cols);
+        for (int from = 0; from < cols; from += 32) {
+          PanelPiece piece = new PanelPiece().on(layout, new int[0], 0).move(from, cols - from);
+          int inputs = 0;
+          for (PlaneRun run = new PlaneRun(piece); run.next(); inputs += run.count) {
+            assertEquals(0, run.count % 4, format + ", " + cols + " columns from " + from);
+          }
+          assertEquals(cols - from, inputs);
+        }
+      }
+    }
+  }
+
   private static PanelPiece whole(EncodedSource source, PanelLayout layout) {
     try (Parallel parallel = new Parallel(1)) {
       PanelRun run = new PanelPacker(parallel).packRun(source, layout, 0);
