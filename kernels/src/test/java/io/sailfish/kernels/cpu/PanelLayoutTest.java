@@ -113,7 +113,6 @@ class PanelLayoutTest {
     }
   }
 
-  /** All of the one panel of a weight. */
   /** {@link VectorPlanes} takes two inputs a step, and looks at no more than there are. */
   @Test
   void runsOfPlanesAreMultiplesOfFourInputs() {
@@ -132,6 +131,7 @@ class PanelLayoutTest {
     }
   }
 
+  /** All of the one panel of a weight. */
   private static PanelPiece whole(EncodedSource source, PanelLayout layout) {
     try (Parallel parallel = new Parallel(1)) {
       PanelRun run = new PanelPacker(parallel).packRun(source, layout, 0);

@@ -247,7 +247,7 @@ final class Speculation {
    * While rows wait for a place, a token is worth the same whoever gets it: tokens a second count.
    * Once nobody waits, those set the end that have most to come. A row that has come further than
    * them makes nobody ready earlier, so its tokens are worth the less the further ahead they would
-   * bring it: all rows get some before one gets many.
+   * bring it: all rows get some before one gets many. A row by itself is ahead of nobody.
    */
   private static List<DraftLengths.Worth> worth(List<Guess> guesses, boolean rowsWait) {
     int most = guesses.stream().mapToInt(Guess::left).max().orElse(0);

@@ -198,6 +198,23 @@ class SpeculationPolicyTest {
     assertTrue(share > 10, share + " of 16 rows a step");
   }
 
+  @Test
+  void aRowByItselfIsAheadOfNobody() {
+    Texts copy = (row, place) -> (prompt, at, random) -> prompt[at % prompt.length];
+    Loop loop = new Loop(Device.CPU, Drafting.AUTO, 1, copy, 0);
+    loop.run(300);
+    assertTrue(loop.mostDrafts > 12, loop.mostDrafts + " drafts a step at most");
+  }
+
+  @Test
+  void whileRowsWaitEveryTokenGains() {
+    Texts copy = (row, place) -> Text.COPY;
+    double off = new Loop(Device.CARD, Drafting.OFF, 128, 16, copy, 0).run(128).micros();
+    double auto = new Loop(Device.CARD, Drafting.AUTO, 128, 16, copy, 0).run(128).micros();
+    // Rows that end apart make a step of prompts each here; at once they share one.
+    assertTrue(off > auto, "%.2f x".formatted(off / auto));
+  }
+
   private static void assertGain(Device device, int rows, double least) {
     Texts copy = (row, place) -> Text.COPY;
     double off = new Loop(device, Drafting.OFF, rows, copy, 0.1).run(600).micros();
@@ -276,6 +293,7 @@ class SpeculationPolicyTest {
     /** Microseconds between two looks at the clock. */
     private double look;
 
+    private int mostDrafts;
     private int stepsWithDrafts;
     private int rowsWithDrafts;
     private double now;
@@ -286,13 +304,17 @@ class SpeculationPolicyTest {
     private record Queued(BatchPlan plan, double done) {}
 
     Loop(Device device, Drafting drafting, int count, Texts texts, double noise) {
+      this(device, drafting, count, 64, texts, noise);
+    }
+
+    Loop(Device device, Drafting drafting, int count, int cap, Texts texts, double noise) {
       this.device = device;
       this.noise = noise;
       this.texts = texts;
       this.count = count;
       config =
           new EngineConfig(
-              "fake", 64, "test", 4_000, 8_000, 16, 1, 4_096, 512, false, Set.of(), drafting);
+              "fake", cap, "test", 4_000, 8_000, 16, 1, 4_096, 512, false, Set.of(), drafting);
       scheduler = new Scheduler(config.limits(), new BlockPool(8_000, 16, false, device.ahead));
       speculation =
           new Speculation(
@@ -360,6 +382,7 @@ class SpeculationPolicyTest {
       double took = decodes ? factor * device.micros(plan.rows(), plan.drafts() > 0) : 10_000;
       if (plan.drafts() > 0) {
         stepsWithDrafts++;
+        mostDrafts = Math.max(mostDrafts, plan.drafts());
         int before = stepsOfSize.merge(device.filled(plan.rows()), 1, Integer::sum) - 1;
         took += before < recordings.length ? recordings[before] : 0;
       }
